@@ -1,0 +1,174 @@
+// Package dlq is the dead-letter stream: a letter for each event that a
+// provider refused, with its code, its reason and its history.
+//
+// It knows the letters' subjects and headers and how they are stored; it
+// refuses to know providers and why an event died. It owns no goroutine.
+package dlq
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go"
+)
+
+// The headers of a letter. A replayed event carries ID, Generation,
+// FirstFailedAt and History on, so that a letter stays the same letter however
+// often it comes back.
+const (
+	HeaderID            = "Dlq-Id"
+	HeaderProvider      = "Dlq-Provider"
+	HeaderCode          = "Dlq-Code"
+	HeaderReason        = "Dlq-Reason"
+	HeaderHTTPStatus    = "Dlq-Http-Status"
+	HeaderOriginStream  = "Dlq-Origin-Stream"
+	HeaderOriginSeq     = "Dlq-Origin-Seq"
+	HeaderFailedAt      = "Dlq-Failed-At"
+	HeaderFirstFailedAt = "Dlq-First-Failed-At"
+	HeaderGeneration    = "Dlq-Generation"
+	HeaderHistory       = "Dlq-History"
+
+	prefix            = "Dlq-"
+	originalPrefix    = "Dlq-Original-"
+	brokerPrefix      = "Nats-"
+	outcomeReply      = "Outcome-Reply"
+	headersLeftOut    = "Dlq-Original-Headers-Left-Out"
+	maxReasonBytes    = 256
+	maxHistoryEntries = 20
+)
+
+// Subject is where the letters of a provider and a code are stored.
+func Subject(provider, code string) string { return "tokens.dlq." + provider + "." + code }
+
+// Letter is an event that died at a provider.
+type Letter struct {
+	Provider string
+	Code     string // [a-z0-9_]{1,32}; anything else is stored as `other`
+	Reason   string // one scrubbed line of at most 256 bytes
+	Status   int    // HTTP status that it died of; 0 when none
+	FailedAt time.Time
+
+	Body          []byte      // the event's message, byte for byte
+	Header        nats.Header // the event's own headers
+	OriginStream  string
+	StreamCreated time.Time // of the origin stream: a stream made anew starts its sequences at 1 again
+	OriginSeq     uint64
+	Replayed      bool // the message came on the provider's own subject, so its Dlq headers count
+}
+
+// death is one entry of the history: what an earlier generation died of.
+type death struct {
+	Code string    `json:"code"`
+	At   time.Time `json:"at"`
+}
+
+// Code returns code when it may stand in a subject, else `other`.
+func Code(code string) string {
+	if code == "" || len(code) > 32 {
+		return "other"
+	}
+	for _, c := range []byte(code) {
+		if c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+			return "other"
+		}
+	}
+	return code
+}
+
+// messageID tells the stream which death this is: the same one put twice is
+// stored once, while a stream made anew cannot make a new death look old.
+func (l *Letter) messageID() string {
+	return fmt.Sprintf("%s:%d:%d", l.Provider, l.StreamCreated.UnixNano(), l.OriginSeq)
+}
+
+// message is the letter as the dead-letter stream stores it. Without the
+// original's headers it always fits, whatever those were.
+func (l *Letter) message(withOriginals bool) *nats.Msg {
+	code, reason := Code(l.Code), l.Reason
+	if code != l.Code {
+		reason = "code " + strconv.QuoteToASCII(l.Code) + ": " + reason
+	}
+	message := nats.NewMsg(Subject(l.Provider, code))
+	message.Data = l.Body
+	header := message.Header
+	if withOriginals {
+		copyOriginals(header, l.Header)
+	} else {
+		header.Set(headersLeftOut, "true")
+	}
+	failedAt := l.FailedAt.UTC().Format(time.RFC3339Nano)
+	id, generation, first := l.messageID(), "0", failedAt
+	history := []death{}
+	if l.Replayed {
+		if v := l.Header.Get(HeaderID); v != "" {
+			id = v
+		}
+		if n, err := strconv.ParseUint(l.Header.Get(HeaderGeneration), 10, 32); err == nil {
+			generation = strconv.FormatUint(n, 10)
+		}
+		if v := l.Header.Get(HeaderFirstFailedAt); v != "" {
+			first = v
+		}
+		_ = json.Unmarshal([]byte(l.Header.Get(HeaderHistory)), &history)
+	}
+	history = append(history, death{Code: code, At: l.FailedAt.UTC().Truncate(time.Millisecond)})
+	history = history[max(0, len(history)-maxHistoryEntries):]
+	encoded, _ := json.Marshal(history) // strings and times always encode
+
+	header.Set(nats.MsgIdHdr, l.messageID())
+	header.Set(HeaderID, oneLine(id))
+	header.Set(HeaderProvider, l.Provider)
+	header.Set(HeaderCode, code)
+	header.Set(HeaderReason, oneLine(reason))
+	if l.Status != 0 {
+		header.Set(HeaderHTTPStatus, strconv.Itoa(l.Status))
+	}
+	header.Set(HeaderOriginStream, l.OriginStream)
+	header.Set(HeaderOriginSeq, strconv.FormatUint(l.OriginSeq, 10))
+	header.Set(HeaderFailedAt, failedAt)
+	header.Set(HeaderFirstFailedAt, oneLine(first))
+	header.Set(HeaderGeneration, generation)
+	header.Set(HeaderHistory, string(encoded))
+	return message
+}
+
+// copyOriginals carries the event's own headers into the letter. The broker's
+// own would refuse or distort the copy (a stored Nats-Expected-Stream makes it
+// undeliverable), so they travel under another name; a reply subject is for
+// the first reader only.
+func copyOriginals(to, from nats.Header) {
+	for key, values := range from {
+		switch {
+		case hasPrefixFold(key, prefix), strings.EqualFold(key, outcomeReply):
+		case hasPrefixFold(key, brokerPrefix):
+			to[originalPrefix+key] = values
+		default:
+			to[key] = values
+		}
+	}
+}
+
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
+// oneLine keeps a header value on its line and within its bytes.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	for len(s) > maxReasonBytes {
+		cut := maxReasonBytes
+		for cut > 0 && s[cut]&0xc0 == 0x80 {
+			cut--
+		}
+		s = s[:cut]
+	}
+	return s
+}

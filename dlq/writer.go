@@ -1,0 +1,77 @@
+package dlq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Stream is the dead-letter stream's name.
+const Stream = "TOKENS_DLQ"
+
+// Writer stores letters. It is safe for concurrent use.
+type Writer struct {
+	js jetstream.JetStream
+}
+
+// NewWriter writes to the stream TOKENS_DLQ of js.
+func NewWriter(js jetstream.JetStream) *Writer { return &Writer{js: js} }
+
+// Put returns nil only when the stream has confirmed the letter, or had
+// confirmed this very one before and still has it. After an error the event
+// must not be acknowledged.
+func (w *Writer) Put(ctx context.Context, letter *Letter) error {
+	message := letter.message(true)
+	ack, err := w.publish(ctx, message)
+	if tooLarge(err) {
+		message = letter.message(false)
+		ack, err = w.publish(ctx, message)
+	}
+	if err != nil {
+		return fmt.Errorf("dead-letter stream %s: %w", Stream, err)
+	}
+	if !ack.Duplicate {
+		return nil
+	}
+	stored, err := w.stored(ctx, ack.Sequence, message.Header.Get(HeaderID))
+	if err != nil || stored {
+		return err
+	}
+	// The id is remembered, the letter is gone (purged or replayed): the
+	// stream would answer "duplicate" and store nothing for an hour.
+	message.Header.Set(nats.MsgIdHdr, fmt.Sprintf("%s:%d", letter.messageID(), letter.FailedAt.UnixNano()))
+	if _, err = w.publish(ctx, message); err != nil {
+		return fmt.Errorf("dead-letter stream %s: %w", Stream, err)
+	}
+	return nil
+}
+
+func (w *Writer) publish(ctx context.Context, message *nats.Msg) (*jetstream.PubAck, error) {
+	return w.js.PublishMsg(ctx, message, jetstream.WithExpectStream(Stream))
+}
+
+// stored looks whether the letter that made this one a duplicate is there.
+func (w *Writer) stored(ctx context.Context, sequence uint64, id string) (bool, error) {
+	stream, err := w.js.Stream(ctx, Stream)
+	if err != nil {
+		return false, fmt.Errorf("dead-letter stream %s: %w", Stream, err)
+	}
+	message, err := stream.GetMsg(ctx, sequence)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("dead-letter stream %s: read letter %d: %w", Stream, sequence, err)
+	}
+	return message.Header.Get(HeaderID) == id, nil
+}
+
+// tooLarge is the client's or the stream's word for it.
+func tooLarge(err error) bool {
+	var refused *jetstream.APIError
+	return errors.Is(err, nats.ErrMaxPayload) ||
+		errors.As(err, &refused) && refused.ErrorCode == 10054
+}
