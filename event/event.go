@@ -8,6 +8,9 @@ package event
 
 import (
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -38,12 +41,64 @@ type Event struct {
 	ExpiryDate   jsontext.Value `json:"expiry_date,omitzero"` // a JSON string or false, passed on as it came
 	Destinations []string       `json:"destinations,omitzero"`
 	RegisteredAt string         `json:"registered_at,omitzero"` // RFC 3339
+
+	// blank names the fields that came as an empty string: they are carried,
+	// though their value looks like an absent one's. Decode alone sets it.
+	blank []string
+}
+
+// text is the string field of that JSON name, and the name itself; nil when
+// no string field has it.
+func (e *Event) text(name []byte) (string, *string) {
+	switch string(name) {
+	case "id":
+		return "id", &e.ID
+	case "user_id":
+		return "user_id", &e.UserID
+	case "object_id":
+		return "object_id", &e.ObjectID
+	case "token":
+		return "token", &e.Token
+	case "type":
+		return "type", &e.Type
+	case "provider_key":
+		return "provider_key", &e.ProviderKey
+	case "registered_at":
+		return "registered_at", &e.RegisteredAt
+	}
+	return "", nil
+}
+
+// carries reports whether the event has the string field, be it empty.
+func (e *Event) carries(name string) bool {
+	_, value := e.text([]byte(name))
+	return *value != "" || slices.Contains(e.blank, name)
+}
+
+// Registered is registered_at as a time; false when the event does not carry
+// it (or when it is no RFC 3339 time, which Decode refuses).
+func (e *Event) Registered() (time.Time, bool) {
+	var t time.Time
+	// UnmarshalText is strict where time.Parse is not; RFC 3339 allows "t"
+	// and "z".
+	err := t.UnmarshalText([]byte(strings.ToUpper(e.RegisteredAt)))
+	return t, err == nil
 }
 
 // Keys are the web push keys of a Chrome subscription, base64 or base64url.
 type Keys struct {
 	P256dh string `json:"p256dh,omitzero"`
 	Auth   string `json:"auth,omitzero"`
+}
+
+func (k *Keys) text(name []byte) (string, *string) {
+	switch string(name) {
+	case "p256dh":
+		return "keys.p256dh", &k.P256dh
+	case "auth":
+		return "keys.auth", &k.Auth
+	}
+	return "", nil
 }
 
 // Device tells Courier about the device; every field is optional.
@@ -56,12 +111,44 @@ type Device struct {
 	Model        string `json:"model,omitzero"`
 }
 
+func (dev *Device) text(name []byte) (string, *string) {
+	switch string(name) {
+	case "app_id":
+		return "device.app_id", &dev.AppID
+	case "ad_id":
+		return "device.ad_id", &dev.AdID
+	case "device_id":
+		return "device.device_id", &dev.DeviceID
+	case "platform":
+		return "device.platform", &dev.Platform
+	case "manufacturer":
+		return "device.manufacturer", &dev.Manufacturer
+	case "model":
+		return "device.model", &dev.Model
+	}
+	return "", nil
+}
+
 // Tracking tells Courier where the device was; every field is optional.
 type Tracking struct {
 	OSVersion string `json:"os_version,omitzero"`
 	IP        string `json:"ip,omitzero"`
 	Lat       string `json:"lat,omitzero"`
 	Long      string `json:"long,omitzero"`
+}
+
+func (t *Tracking) text(name []byte) (string, *string) {
+	switch string(name) {
+	case "os_version":
+		return "tracking.os_version", &t.OSVersion
+	case "ip":
+		return "tracking.ip", &t.IP
+	case "lat":
+		return "tracking.lat", &t.Lat
+	case "long":
+		return "tracking.long", &t.Long
+	}
+	return "", nil
 }
 
 // Violation is why an event is no event: the field, by its JSON name (with a
