@@ -1,0 +1,89 @@
+package publisher
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/nats-io/nats.go"
+
+	"github.com/tokenrelay/tokenrelay/event"
+)
+
+// ExportedLetter is one line of `dlq export`: a dead-lettered message that
+// `publisher import` can put back, for its own provider only. This type is the
+// format's one definition; lines are compact JSON.
+type ExportedLetter struct {
+	Provider string      `json:"provider"`
+	Headers  nats.Header `json:"headers,omitzero"` // the letter's, all of them
+	// Body is the event byte for byte when it is JSON on one line; any other
+	// body is BodyBase64. Exactly one of both is there.
+	Body       jsontext.Value `json:"body,omitzero"`
+	BodyBase64 []byte         `json:"body_base64,omitzero"`
+}
+
+// IsExportedLetter tells whether a line of JSON is an exported letter and not
+// an event: an object with `provider` and either body at its top.
+func IsExportedLetter(line []byte) bool {
+	// Most lines are events and hold no such word at all.
+	if !bytes.Contains(line, []byte(`"provider"`)) || !bytes.Contains(line, []byte(`"body`)) {
+		return false
+	}
+	var top map[string]jsontext.Value
+	if json.Unmarshal(line, &top) != nil {
+		return false
+	}
+	_, provider := top["provider"]
+	_, body := top["body"]
+	_, raw := top["body_base64"]
+	return provider && (body || raw)
+}
+
+// Replay is the message that puts the letter back, as PublishRaw takes it: for
+// its provider alone and one generation older, with the letter's id and
+// history, and with the message id that `dlq replay` would use, so that doing
+// both stores it once. An id of "" means that the line names none.
+//
+// An event that its provider could still not take is an *event.Violation.
+func (l *ExportedLetter) Replay() (id string, body []byte, opts []Option, err error) {
+	switch {
+	case l.Body != nil && l.BodyBase64 != nil:
+		return "", nil, nil, &event.Violation{Field: "body", Problem: "must not stand beside body_base64"}
+	case l.Body != nil:
+		body = l.Body
+	default:
+		body = l.BodyBase64
+	}
+	if !slices.Contains(event.Providers(), l.Provider) {
+		return "", nil, nil, &event.Violation{Field: "provider", Problem: "must be one of " + strings.Join(event.Providers(), ", ")}
+	}
+	ev, err := event.Decode(body)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	if _, err := ev.RouteOnly(l.Provider); err != nil {
+		return "", nil, nil, err
+	}
+	opts = []Option{To(l.Provider)}
+	letter := l.Headers.Get("Dlq-Id")
+	if letter == "" {
+		return ev.ID, body, opts, nil
+	}
+	generation := 0
+	if text := l.Headers.Get("Dlq-Generation"); text != "" {
+		if generation, err = strconv.Atoi(text); err != nil || generation < 0 {
+			return "", nil, nil, &event.Violation{Field: "headers.Dlq-Generation", Problem: "must be a number, 0 or more"}
+		}
+	}
+	next := strconv.Itoa(generation + 1)
+	opts = append(opts, Header("Dlq-Id", letter), Header("Dlq-Generation", next))
+	for _, name := range []string{"Dlq-First-Failed-At", "Dlq-History"} {
+		if value := l.Headers.Get(name); value != "" {
+			opts = append(opts, Header(name, value))
+		}
+	}
+	return "replay:" + letter + ":" + next, body, opts, nil
+}

@@ -1,0 +1,96 @@
+package publisher
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tokenrelay/tokenrelay/event"
+)
+
+// Option is something special about one event.
+type Option func(*options)
+
+type options struct {
+	provider string
+	header   nats.Header
+}
+
+// To addresses the event to one provider only, whatever its destinations.
+func To(provider string) Option {
+	return func(o *options) { o.provider = provider }
+}
+
+// ReportTo asks every provider to report what became of the event to a
+// subject, usually Outcomes.Subject(). Workers honour inboxes only: subjects
+// that begin with `_INBOX.`.
+func ReportTo(subject string) Option { return Header(OutcomeReplyHeader, subject) }
+
+// Header sets a header of the message.
+func Header(name, value string) Option {
+	return func(o *options) {
+		if o.header == nil {
+			o.header = nats.Header{}
+		}
+		o.header.Set(name, value)
+	}
+}
+
+func eventMessage(ev event.Event, opts []Option) (*nats.Msg, error) {
+	if ev.ID == "" {
+		ev.ID = rand.Text()
+	}
+	if err := checkEvent(&ev, opts); err != nil {
+		return nil, fmt.Errorf("publisher: invalid event: %w", err)
+	}
+	body, err := ev.Encode()
+	if err != nil {
+		return nil, fmt.Errorf("publisher: invalid event: %w", err)
+	}
+	return rawMessage(ev.ID, body, opts)
+}
+
+func checkEvent(ev *event.Event, opts []Option) error {
+	o := collect(opts)
+	if o.provider == "" {
+		return ev.Validate()
+	}
+	one := *ev
+	one.Destinations = []string{o.provider}
+	return one.Validate()
+}
+
+func rawMessage(id string, body []byte, opts []Option) (*nats.Msg, error) {
+	if id == "" {
+		id = rand.Text()
+	}
+	if strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return nil, errors.New("publisher: the message id must not hold control characters")
+	}
+	o := collect(opts)
+	m := &nats.Msg{Subject: Subject, Data: body, Header: o.header}
+	if o.provider != "" {
+		if !slices.Contains(event.Providers(), o.provider) {
+			return nil, fmt.Errorf("publisher: unknown provider %q: must be one of %s", o.provider, strings.Join(event.Providers(), ", "))
+		}
+		m.Subject = ProviderSubject(o.provider)
+	}
+	if m.Header == nil {
+		m.Header = nats.Header{}
+	}
+	m.Header.Set(jetstream.MsgIDHeader, id)
+	return m, nil
+}
+
+func collect(opts []Option) options {
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o
+}
