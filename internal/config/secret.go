@@ -1,0 +1,134 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+const redacted = "[secret]"
+
+// Secret is a text that no print, log or encoding shows. Its zero value is no secret.
+type Secret struct {
+	// A pointer, because fmt cannot call methods on fields that are not
+	// exported, and would print a string in the struct around it.
+	value *string
+}
+
+// NewSecret hides a text; an empty one is no secret.
+func NewSecret(text string) Secret {
+	if text == "" {
+		return Secret{}
+	}
+	return Secret{&text}
+}
+
+// Reveal returns the text, for the one place that sends it.
+func (s Secret) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
+
+// IsSet reports whether there is a secret at all.
+func (s Secret) IsSet() bool { return s.value != nil }
+
+func (s Secret) String() string {
+	if s.value == nil {
+		return ""
+	}
+	return redacted
+}
+
+// Format covers every verb, %#v and the wrong ones included.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// GoString is for those who ask by hand.
+func (s Secret) GoString() string { return s.String() }
+
+// LogValue keeps the secret out of logs.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText keeps the secret out of encodings.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText takes the secret itself.
+func (s *Secret) UnmarshalText(text []byte) error {
+	*s = NewSecret(string(text))
+	return nil
+}
+
+// fromFile reads a secret from the file that its sibling names; nil when there is none.
+func (p *parser) fromFile(ctx *kong.Context, s *setting) any {
+	sibling := p.fileOf(s)
+	if sibling == nil {
+		return nil
+	}
+	path, ok := ctx.FlagValue(sibling.value.Flag).(string)
+	sibling.fromEnv = false
+	if !traced(ctx, sibling) {
+		path, ok = p.env[sibling.env], true
+		sibling.fromEnv = true
+	}
+	if !ok || path == "" {
+		return nil
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		p.check.against(sibling, Quote(path), "cannot be read: "+cause(err))
+		return nil
+	}
+	text := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
+	if text == "" {
+		p.check.against(sibling, Quote(path), "must not be an empty file")
+		return nil
+	}
+	return text
+}
+
+// fileOf finds the setting X_FILE of the secret X.
+func (p *parser) fileOf(s *setting) *setting {
+	if !s.secret() || s.env == "" {
+		return nil
+	}
+	return p.check.settings[s.env+"_FILE"]
+}
+
+// refuseBoth tells of secrets that were given as such and as a file.
+func (p *parser) refuseBoth(ctx *kong.Context) {
+	for _, flag := range ctx.Flags() {
+		s := p.settings[flag.Value]
+		if s == nil {
+			continue
+		}
+		sibling := p.fileOf(s)
+		if sibling != nil && sibling.given && s.given && (!s.fromEnv || p.env[s.env] != "") {
+			p.check.against(s, "set (not shown)", "must not be given together with "+sibling.name())
+		}
+	}
+}
+
+// traced reports whether the arguments themselves set it.
+func traced(ctx *kong.Context, s *setting) bool {
+	for _, part := range ctx.Path {
+		if part.Flag != nil && part.Flag == s.value.Flag && !part.Resolved {
+			return true
+		}
+	}
+	return false
+}
+
+// cause is an error of the file system without its path, which the line has already.
+func cause(err error) string {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return path.Err.Error()
+	}
+	return err.Error()
+}
