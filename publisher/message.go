@@ -2,10 +2,10 @@ package publisher
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -69,8 +69,10 @@ func rawMessage(id string, body []byte, opts []Option) (*nats.Msg, error) {
 	if id == "" {
 		id = rand.Text()
 	}
-	if strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return nil, errors.New("publisher: the message id must not hold control characters")
+	// A header would lose these, and with them two ids could become one.
+	if strings.TrimSpace(id) != id || strings.ContainsFunc(id, unicode.IsControl) {
+		return nil, fmt.Errorf("publisher: invalid event: %w", &event.Violation{
+			Field: "id", Problem: "white space at an end or a control character in it; neither is allowed"})
 	}
 	o := collect(opts)
 	m := &nats.Msg{Subject: Subject, Data: body, Header: o.header}
