@@ -151,7 +151,7 @@ func TestRefusals(t *testing.T) {
 		"larger than the stream takes": {size: event.MaxBytes, want: publisher.ErrTooLarge, code: 10054},
 		"larger than the server takes": {size: 2 << 20, want: publisher.ErrTooLarge},
 		"full by bytes": {
-			bend: func(c *jetstream.StreamConfig) { c.MaxBytes = 400 }, size: 100,
+			bend: func(c *jetstream.StreamConfig) { c.MaxBytes = 1000 }, size: 600,
 			want: publisher.ErrStreamFull, code: 10077,
 		},
 		"full by count": {
@@ -182,7 +182,10 @@ func TestRefusals(t *testing.T) {
 				}
 			}
 			ack, err := p.PublishRaw(bounded(t), "mine", make([]byte, c.size), c.opts...)
-			if err == nil || c.want != nil && !errors.Is(err, c.want) || errors.Is(err, publisher.ErrUnconfirmed) {
+			if err == nil {
+				t.Fatalf("stored: %+v", ack)
+			}
+			if c.want != nil && !errors.Is(err, c.want) || errors.Is(err, publisher.ErrUnconfirmed) {
 				t.Errorf("%v; want %v", err, c.want)
 			}
 			if ack.ID != "mine" || ack.Seq != 0 {
