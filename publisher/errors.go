@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Why an event was not confirmed. Except with ErrUnconfirmed the event is
@@ -55,7 +54,7 @@ func (r *Refusal) Error() string {
 func (r *Refusal) Unwrap() error { return r.kind }
 
 // refusals maps the server's error codes (nats-server, server/errors.json).
-var refusals = map[jetstream.ErrorCode]error{
+var refusals = map[int]error{
 	10008: errBusy, // JetStream system temporarily unavailable
 	10009: errBusy, // JetStream cluster can not handle request
 	10158: errBusy, // duplicate message id is in process: a sending of ours is being replicated
@@ -72,20 +71,15 @@ var refusals = map[jetstream.ErrorCode]error{
 	10164: ErrExpectation, // last sequence, constant error text
 }
 
-// classify turns the client's errors into ours.
+// classify turns what the client says of a sending into ours.
 func classify(err error) error {
-	var api *jetstream.APIError
 	switch {
-	case errors.As(err, &api):
-		return &Refusal{Code: int(api.ErrorCode), Description: api.Description, kind: refusals[api.ErrorCode]}
-	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
-		return ErrNoStream
 	case errors.Is(err, nats.ErrMaxPayload):
 		return fmt.Errorf("%w: more than the server's max_payload", ErrTooLarge)
-	case errors.Is(err, jetstream.ErrAsyncPublishTimeout),
-		errors.Is(err, jetstream.ErrJetStreamPublisherClosed),
-		errors.Is(err, nats.ErrDisconnected):
-		return fmt.Errorf("%w (%w)", errNoAnswer, err)
+	case errors.Is(err, nats.ErrConnectionClosed):
+		return fmt.Errorf("%w: %w", ErrNotConnected, err)
+	case errors.Is(err, nats.ErrReconnectBufExceeded):
+		return ErrNotConnected
 	default:
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Ack is the broker's word that an event is stored.
@@ -54,15 +53,15 @@ func (p *Pending) Wait(ctx context.Context) (Ack, error) {
 
 // confirm sends m, again and again with the same id while the answer may be
 // different next time, until the broker's word or the end of ctx.
-func (p *Publisher) confirm(ctx context.Context, m *nats.Msg) (*jetstream.PubAck, error) {
+func (p *Publisher) confirm(ctx context.Context, m *nats.Msg) (puback, error) {
 	var (
-		ack   *jetstream.PubAck
+		ack   puback
 		last  error // of the last sending that ended by itself
 		final bool  // last is the broker's word
 		maybe bool  // a sending got no answer: the event may be stored
 	)
 	attempt := func() (err error) {
-		if ack, err = p.send(ctx, m); err == nil {
+		if ack, err = p.mailbox.send(ctx, m, p.settings.AckWait); err == nil {
 			return nil
 		}
 		if err != errNoAnswer { // bare when ctx ended it
@@ -84,11 +83,11 @@ func (p *Publisher) confirm(ctx context.Context, m *nats.Msg) (*jetstream.PubAck
 	case err == nil:
 		return ack, nil
 	case final:
-		return nil, fmt.Errorf("publisher: %w", last)
+		return puback{}, fmt.Errorf("publisher: %w", last)
 	case maybe || last == nil:
-		return nil, unconfirmed(p.why(ctx), last)
+		return puback{}, unconfirmed(p.why(ctx), last)
 	default:
-		return nil, fmt.Errorf("publisher: not stored: %w (%w)", last, p.why(ctx))
+		return puback{}, fmt.Errorf("publisher: not stored: %w (%w)", last, p.why(ctx))
 	}
 }
 
@@ -98,27 +97,4 @@ func (p *Publisher) why(ctx context.Context) error {
 		return err
 	}
 	return context.Cause(ctx)
-}
-
-// send sends m once and waits for the answer.
-func (p *Publisher) send(ctx context.Context, m *nats.Msg) (*jetstream.PubAck, error) {
-	nc := p.js.Conn()
-	if nc.IsClosed() {
-		return nil, fmt.Errorf("%w: %w", ErrNotConnected, nats.ErrConnectionClosed)
-	}
-	if !nc.IsConnected() {
-		return nil, ErrNotConnected // or the client would buffer it, once each time we try
-	}
-	future, err := p.js.PublishMsgAsync(m, jetstream.WithRetryAttempts(0))
-	if err != nil {
-		return nil, classify(err)
-	}
-	select {
-	case ack := <-future.Ok():
-		return ack, nil
-	case err := <-future.Err():
-		return nil, classify(err)
-	case <-ctx.Done():
-		return nil, errNoAnswer
-	}
 }

@@ -7,7 +7,7 @@
 // event after it is stored, but for the outcomes that workers report back.
 //
 // A Publisher owns one goroutine for each event that is not confirmed yet, at
-// most Settings.MaxPending; all are gone when Close returns. The connection
+// most Settings.MaxPending, and two for the answers; all end with Close. The connection
 // stays the caller's.
 package publisher
 
@@ -15,7 +15,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"time"
 
@@ -63,7 +62,7 @@ func (s *Settings) complete() error {
 
 // Publisher publishes events. All methods are safe for concurrent use.
 type Publisher struct {
-	js       jetstream.JetStream
+	mailbox  *mailbox
 	settings Settings
 	places   chan struct{} // holds one element for each event under way
 
@@ -85,16 +84,12 @@ func New(js jetstream.JetStream, s Settings) (*Publisher, error) {
 	if err := s.complete(); err != nil {
 		return nil, err
 	}
-	// A context of our own, so that neither the caller's limits nor its
-	// error handler meet our answers. MaxPending is kept by us.
-	own, err := jetstream.New(js.Conn(),
-		jetstream.WithPublishAsyncTimeout(s.AckWait),
-		jetstream.WithPublishAsyncMaxPending(math.MaxInt32))
+	mailbox, err := openMailbox(js.Conn())
 	if err != nil {
 		return nil, fmt.Errorf("publisher: %w", err)
 	}
 	p := &Publisher{
-		js:       own,
+		mailbox:  mailbox,
 		settings: s,
 		places:   make(chan struct{}, s.MaxPending),
 		closing:  make(chan struct{}),
@@ -184,7 +179,7 @@ func (p *Publisher) Close(ctx context.Context) error {
 	err := p.Flush(ctx)
 	p.stop(ErrClosed)
 	p.tasks.Wait()
-	p.js.CleanupPublisher()
+	p.mailbox.close()
 	return err
 }
 
@@ -231,10 +226,8 @@ func (p *Publisher) start(enter, life context.Context, m *nats.Msg) (*Pending, e
 	return pending, nil
 }
 
-func (p *Publisher) settle(pending *Pending, ack *jetstream.PubAck, err error) {
-	if ack != nil {
-		pending.ack.Stream, pending.ack.Seq, pending.ack.Duplicate = ack.Stream, ack.Sequence, ack.Duplicate
-	}
+func (p *Publisher) settle(pending *Pending, ack puback, err error) {
+	pending.ack.Stream, pending.ack.Seq, pending.ack.Duplicate = ack.Stream, ack.Seq, ack.Duplicate
 	pending.err = err
 	p.mu.Lock()
 	delete(p.open, pending)
