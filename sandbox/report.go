@@ -24,7 +24,7 @@ type ProviderReport struct {
 	Accepted  int            `json:"accepted"`   // records, repetitions included
 	Repeated  int            `json:"repeated"`   // of these: the same identity with the same token again
 	DryRun    int            `json:"dry_run"`    // records that a dry run found good
-	Refused   map[string]int `json:"refused"`    // records by code
+	Refused   map[string]int `json:"refused"`    // records by code, in dry runs too
 	CallSizes map[int]int    `json:"call_sizes"` // calls by their number of records, where the body could be read
 	MeanSize  float64        `json:"mean_size"`  // records a call
 	MaxSize   int            `json:"max_size"`

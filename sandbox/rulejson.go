@@ -23,6 +23,9 @@ func ParseRules(data []byte) ([]Rule, error) {
 		}
 		return nil, fmt.Errorf("rules: no valid JSON: %w", err)
 	}
+	if items == nil { // null
+		return nil, errors.New("rules: want a JSON array of rules")
+	}
 	rules := make([]Rule, len(items))
 	var mistakes []error
 	for i, item := range items {

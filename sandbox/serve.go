@@ -162,7 +162,7 @@ func (a answer) write(w http.ResponseWriter) {
 	case a.reset:
 		abort(w, "", 0)
 	case a.cut && len(a.body) == 0:
-		abort(w, "HTTP/1.1 ", -1)
+		abort(w, fmt.Sprintf("HTTP/1.1 %d %s\r\n", a.status, http.StatusText(a.status)), -1)
 	case a.cut:
 		abort(w, fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s",
 			a.status, http.StatusText(a.status), a.contentType, len(a.body), a.body[:len(a.body)/2]), -1)
