@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"slices"
@@ -115,9 +116,14 @@ func (n *NATS) explain(err error, failures []failure) error {
 	if len(lines) > 0 && (errors.Is(err, nats.ErrNoServers) || errors.Is(err, failures[len(failures)-1].err)) {
 		return &unreachable{line: "NATS_URL: " + strings.Join(lines, "; "), err: failures[len(failures)-1].err}
 	}
-	line := "NATS_URL: " + strings.Join(places, ",") + ": " + strings.TrimPrefix(err.Error(), "nats: ")
-	if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAuthRevoked) {
-		line += "; look at NATS_USER, NATS_PASSWORD, NATS_CREDS and NATS_NKEY_FILE"
+	line := "NATS_URL: " + strings.Join(places, ",") + ": "
+	switch {
+	case errors.Is(err, io.EOF):
+		line += "closed the connection at once; is it a NATS server?"
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
+		line += strings.TrimPrefix(err.Error(), "nats: ") + "; look at NATS_USER, NATS_PASSWORD, NATS_CREDS and NATS_NKEY_FILE"
+	default:
+		line += strings.TrimPrefix(err.Error(), "nats: ")
 	}
 	return &unreachable{line: line, err: err}
 }

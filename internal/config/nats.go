@@ -39,10 +39,7 @@ func (n *NATS) checkURL(check *Check) {
 		return
 	}
 	for _, server := range n.URL {
-		if !strings.Contains(server, "://") {
-			server = "nats://" + server
-		}
-		u, err := url.Parse(server)
+		u, err := url.Parse(withScheme(server))
 		if err != nil { // its text quotes the URL
 			check.Problem("NATS_URL", "no URL (not shown)", "must be one or more URLs such as nats://host:4222, separated by commas")
 			return
@@ -131,9 +128,17 @@ func (n *NATS) checkPair(check *Check) {
 
 // place is where a server is: its URL without the user.
 func place(server string) string {
-	u, err := url.Parse(server)
+	u, err := url.Parse(withScheme(server))
 	if err != nil {
 		return "(not shown)"
 	}
 	return u.Scheme + "://" + u.Host
+}
+
+// withScheme allows host:port, as the client does.
+func withScheme(server string) string {
+	if strings.Contains(server, "://") {
+		return server
+	}
+	return "nats://" + server
 }

@@ -127,10 +127,8 @@ func (p *parser) resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 // selected runs when the command is known. Commands may share variables: from
 // here on a name means this command's setting.
 func (p *parser) selected(ctx *kong.Context) error {
-	for _, flag := range ctx.Flags() {
-		if s := p.settings[flag.Value]; s != nil {
-			p.check.settings[s.name()] = s
-		}
+	for _, s := range p.expected(ctx) {
+		p.check.settings[s.name()] = s
 	}
 	return nil
 }
@@ -142,20 +140,44 @@ func (p *parser) complete(ctx *kong.Context, at *kong.Path) error {
 		return nil
 	}
 	for _, part := range ctx.Path {
-		if part.Flag != nil {
-			if s := p.settings[part.Flag.Value]; s != nil {
-				s.given = true
-				s.fromEnv = part.Resolved
-			}
+		if s := p.settings[valueOf(part)]; s != nil {
+			s.given = true
+			s.fromEnv = part.Resolved
 		}
 	}
-	for _, flag := range ctx.Flags() {
-		s := p.settings[flag.Value]
-		if s != nil && s.required && !s.given {
+	for _, s := range p.expected(ctx) {
+		if s.required && !s.given {
 			p.check.against(s, "not set", s.allowed())
 		}
+		s.value.Required = false // kong would stop here
 	}
 	p.refuseBoth(ctx)
+	return nil
+}
+
+// expected lists the settings of the selected command.
+func (p *parser) expected(ctx *kong.Context) []*setting {
+	var list []*setting
+	for _, flag := range ctx.Flags() {
+		if s := p.settings[flag.Value]; s != nil {
+			list = append(list, s)
+		}
+	}
+	if command := ctx.Selected(); command != nil {
+		for _, positional := range command.Positional {
+			list = append(list, p.settings[positional])
+		}
+	}
+	return list
+}
+
+func valueOf(part *kong.Path) *kong.Value {
+	switch {
+	case part.Flag != nil:
+		return part.Flag.Value
+	case part.Positional != nil:
+		return part.Positional
+	}
 	return nil
 }
 

@@ -3,7 +3,6 @@ package config
 import (
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -12,24 +11,6 @@ const (
 	CleverTapName = "clevertap"
 	CourierName   = "courier"
 )
-
-// cleverTapRegions are the hosts of CleverTap's regions: its documents' table,
-// and eu1, which its own Node client builds for Europe.
-var cleverTapRegions = map[string]string{
-	"eu":   "https://api.clevertap.com",
-	"eu1":  "https://eu1.api.clevertap.com",
-	"in1":  "https://in1.api.clevertap.com",
-	"sg1":  "https://sg1.api.clevertap.com",
-	"us1":  "https://us1.api.clevertap.com",
-	"aps3": "https://aps3.api.clevertap.com",
-	"mec1": "https://mec1.api.clevertap.com",
-}
-
-// courierRegions are the hosts of Courier's regions, as its mobile clients build them.
-var courierRegions = map[string]string{
-	"us": "https://api.courier.com",
-	"eu": "https://api.eu.courier.com",
-}
 
 // CleverTap is one CleverTap account and how hard it may be called.
 type CleverTap struct {
@@ -43,15 +24,14 @@ type CleverTap struct {
 	BatchWait     time.Duration `name:"clevertap-batch-wait" env:"CLEVERTAP_BATCH_WAIT" default:"500ms" over:"0s" max:"1m" help:"Time a token waits for others to fill the call."`
 }
 
-// Base is the URL that paths are appended to: BaseURL, else the region's host.
-func (c *CleverTap) Base() string { return base(c.BaseURL, cleverTapRegions[c.Region]) }
-
 // HasCredentials reports whether there is a whole set of them.
 func (c *CleverTap) HasCredentials() bool { return c.AccountID != "" && c.Passcode.IsSet() }
 
 // AfterApply checks what the settings have to do with each other.
 func (c *CleverTap) AfterApply(check *Check) error {
 	checkBase(check, "CLEVERTAP_BASE_URL", c.BaseURL)
+	checkHeader(check, "CLEVERTAP_ACCOUNT_ID", c.AccountID)
+	checkHeader(check, "CLEVERTAP_PASSCODE", c.Passcode.Reveal())
 	if check.Sound("CLEVERTAP_PASSCODE", "CLEVERTAP_PASSCODE_FILE") {
 		switch {
 		case c.AccountID == "" && c.Passcode.IsSet():
@@ -73,15 +53,13 @@ type Courier struct {
 	MaxConcurrent int    `name:"courier-max-concurrent" env:"COURIER_MAX_CONCURRENT" default:"64" min:"1" max:"1024" help:"Courier calls open at a time, in this pod."`
 }
 
-// Base is the URL that paths are appended to: BaseURL, else the region's host.
-func (c *Courier) Base() string { return base(c.BaseURL, courierRegions[c.Region]) }
-
 // HasCredentials reports whether there is an API key.
 func (c *Courier) HasCredentials() bool { return c.APIKey.IsSet() }
 
 // AfterApply checks what kong's tags cannot say.
 func (c *Courier) AfterApply(check *Check) error {
 	checkBase(check, "COURIER_BASE_URL", c.BaseURL)
+	checkHeader(check, "COURIER_API_KEY", c.APIKey.Reveal())
 	return nil
 }
 
@@ -136,13 +114,6 @@ func (p *Providers) credible() []string {
 	return names
 }
 
-func base(given, region string) string {
-	if given != "" {
-		return strings.TrimSuffix(given, "/")
-	}
-	return region
-}
-
 // checkBase does not show a URL with a user in it, nor one that cannot be read.
 func checkBase(check *Check, variable, text string) {
 	if text == "" {
@@ -152,10 +123,21 @@ func checkBase(check *Check, variable, text string) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:
-		check.Problem(variable, "no URL", allowed)
+		check.Problem(variable, "no URL (not shown)", allowed)
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		check.Problem(variable, "more than a place (not shown)", allowed)
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
 		check.Problem(variable, Quote(text), allowed)
+	}
+}
+
+// checkHeader refuses credentials that a header cannot carry: most often a
+// blank or a line too many, copied along.
+func checkHeader(check *Check, variable, text string) {
+	for _, c := range []byte(text) {
+		if c <= ' ' || c > '~' {
+			check.Problem(variable, "set (not shown)", "must not hold white space, control or non-ASCII characters")
+			return
+		}
 	}
 }

@@ -26,7 +26,7 @@ type setting struct {
 // newSetting moves kong's rules about value into a setting: kong reads
 // variables from the process, and stops at its first broken rule.
 func newSetting(value *kong.Value) *setting {
-	s := &setting{value: value, required: value.Flag != nil && value.Required}
+	s := &setting{value: value, required: value.Required}
 	if len(value.Tag.Envs) > 0 {
 		s.env = value.Tag.Envs[0]
 	}
@@ -35,7 +35,7 @@ func newSetting(value *kong.Value) *setting {
 	}
 	value.Tag.Envs, value.Enum, value.Tag.Enum = nil, "", ""
 	if value.Flag != nil {
-		value.Flag.Envs, value.Required = nil, false
+		value.Flag.Envs = nil
 		value.Flag.PlaceHolder = s.placeholder()
 	}
 	return s
@@ -100,10 +100,10 @@ func (s *setting) allowed() string {
 		return "must be a whole number" + limits
 	case kind == reflect.Float32, kind == reflect.Float64:
 		return "must be a number" + limits
-	case s.required || s.secret():
-		return "must not be empty"
+	case s.value.Flag == nil:
+		return "must be given"
 	}
-	return "must be a " + s.value.Target.Type().Name()
+	return "must not be empty"
 }
 
 // limits reads " from 1 to 5" or " longer than 0s, up to 1m", or is empty.
@@ -205,7 +205,7 @@ func (r recorder) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 		return nil
 	}
 	err := r.inner.Decode(ctx, target)
-	if err == nil && target.Type() == reflect.TypeFor[[]string]() && r.setting.value.Flag != nil {
+	if err == nil && target.Type() == reflect.TypeFor[[]string]() && ctx.Value.Flag != nil && ctx.Value.Tag.Sep != -1 {
 		target.Set(reflect.ValueOf(trimmed(target.Interface().([]string))))
 	}
 	if err == nil && r.setting.fits(target) {
