@@ -2,11 +2,6 @@ package event
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
-	"io"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -20,7 +15,7 @@ import (
 // event keeps nothing of data.
 func Decode(data []byte) (*Event, error) {
 	if len(data) > MaxBytes {
-		return nil, &Violation{whole, fmt.Sprintf("%d bytes; at most %d are allowed", len(data), MaxBytes)}
+		return nil, tooLarge(len(data))
 	}
 	e := new(Event)
 	if err := json.Unmarshal(data, (*wire)(e)); err != nil {
@@ -31,9 +26,6 @@ func Decode(data []byte) (*Event, error) {
 	}
 	return e, nil
 }
-
-// whole is the field of a violation that no field is to blame for.
-const whole = "event"
 
 // wire is an Event as it is read. Reading is written out, not left to
 // reflection, because presence counts (an empty user_id is carried, an absent
@@ -71,8 +63,8 @@ func (w *wire) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 
 // readObject calls member for each name, with the decoder before its value.
 func readObject(d *jsontext.Decoder, field string, member func(name []byte) error) error {
-	if k := d.PeekKind(); k != '{' {
-		return mismatch(d, k, field, "an object")
+	if d.PeekKind() != '{' {
+		return skipMismatch(d, field, "an object")
 	}
 	if _, err := d.ReadToken(); err != nil {
 		return err
@@ -114,66 +106,64 @@ func readGroup[T any](d *jsontext.Decoder, field string, into **T, text func(*T,
 
 // readString reports whether a string was there; null is absent.
 func readString(d *jsontext.Decoder, field string, into *string) (bool, error) {
-	switch k := d.PeekKind(); k {
+	value, err := d.ReadValue()
+	if err != nil {
+		return false, err
+	}
+	switch value.Kind() {
 	case '"':
-		quoted, err := d.ReadValue()
-		if err != nil {
-			return false, err
-		}
-		*into, err = unquote(quoted)
+		*into, err = unquote(value)
 		return true, err
 	case 'n':
-		return false, d.SkipValue()
-	default:
-		return false, mismatch(d, k, field, "a string")
+		return false, nil
 	}
+	return false, mismatch(value, field, "a string")
 }
 
 // readRaw keeps a value as it came, when it is of kind a or b.
 func readRaw(d *jsontext.Decoder, field string, into *jsontext.Value, want string, a, b jsontext.Kind) error {
-	switch k := d.PeekKind(); k {
-	case a, b:
-		raw, err := d.ReadValue()
-		*into = raw.Clone()
+	value, err := d.ReadValue()
+	if err != nil {
 		return err
-	case 'n':
-		return d.SkipValue()
-	default:
-		return mismatch(d, k, field, want)
 	}
+	switch value.Kind() {
+	case a, b:
+		*into = value.Clone()
+		return nil
+	case 'n':
+		return nil
+	}
+	return mismatch(value, field, want)
 }
 
 func readDestinations(d *jsontext.Decoder, into *[]string) error {
 	const field, want = "destinations", "an array of strings"
-	switch k := d.PeekKind(); k {
+	switch d.PeekKind() {
 	case 'n':
 		return d.SkipValue()
 	case '[':
 	default:
-		return mismatch(d, k, field, want)
+		return skipMismatch(d, field, want)
 	}
 	if _, err := d.ReadToken(); err != nil {
 		return err
 	}
-	for {
-		switch k := d.PeekKind(); k {
-		case ']':
-			_, err := d.ReadToken()
+	for d.PeekKind() != ']' {
+		value, err := d.ReadValue()
+		if err != nil {
 			return err
-		case '"':
-			quoted, err := d.ReadValue()
-			if err != nil {
-				return err
-			}
-			name, err := unquote(quoted)
-			if err != nil {
-				return err
-			}
-			*into = append(*into, name)
-		default:
-			return mismatch(d, k, field, want)
 		}
+		if value.Kind() != '"' {
+			return &Violation{field, kindName(value.Kind()) + " in it; " + want + " is required"}
+		}
+		name, err := unquote(value)
+		if err != nil {
+			return err
+		}
+		*into = append(*into, name)
 	}
+	_, err := d.ReadToken()
+	return err
 }
 
 // unquote copies a JSON string's text. The words that most events repeat cost
@@ -197,13 +187,19 @@ func unquote(quoted []byte) (string, error) {
 	return string(plain), err
 }
 
-// mismatch says that a field is of the wrong kind; where there is no value at
-// all, it is the decoder's error.
-func mismatch(d *jsontext.Decoder, k jsontext.Kind, field, want string) error {
-	if k == jsontext.KindInvalid || k == '}' || k == ']' {
-		return d.SkipValue()
+// mismatch says that a value is of the wrong kind.
+func mismatch(value jsontext.Value, field, want string) error {
+	return &Violation{field, kindName(value.Kind()) + "; " + want + " is required"}
+}
+
+// skipMismatch is mismatch for a value that is not read yet. Where there is
+// none at all, it is the decoder's error.
+func skipMismatch(d *jsontext.Decoder, field, want string) error {
+	value, err := d.ReadValue()
+	if err != nil {
+		return err
 	}
-	return &Violation{field, kindName(k) + "; " + want + " is allowed"}
+	return mismatch(value, field, want)
 }
 
 func kindName(k jsontext.Kind) string {
@@ -220,49 +216,4 @@ func kindName(k jsontext.Kind) string {
 		return "a boolean"
 	}
 	return "null"
-}
-
-// explain turns the decoder's error into a violation. The decoder's own text
-// quotes the data, so nothing of it is passed on but kind and place.
-func explain(err error, data []byte) *Violation {
-	if v, ok := errors.AsType[*Violation](err); ok {
-		return v
-	}
-	if len(bytes.TrimSpace(data)) == 0 {
-		return &Violation{whole, "empty; a JSON object is required"}
-	}
-	if !utf8.Valid(data) {
-		return &Violation{whole, "invalid UTF-8; a JSON object in UTF-8 is required"}
-	}
-	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return &Violation{whole, "JSON that ends too early; one complete object is required"}
-	case ok && errors.Is(err, jsontext.ErrDuplicateName):
-		return duplicate(syntax.JSONPointer)
-	case ok && strings.Count(string(syntax.JSONPointer), "/") > maxNesting:
-		return &Violation{whole, fmt.Sprintf("nested deeper than %d levels; less is required", maxNesting)}
-	case ok && jsontext.Value(data[:syntax.ByteOffset]).IsValid():
-		return &Violation{whole, fmt.Sprintf("more after the object, from byte %d on; one JSON object is required", syntax.ByteOffset)}
-	case ok:
-		return &Violation{whole, fmt.Sprintf("not JSON, at byte %d; one JSON object is required", syntax.ByteOffset)}
-	}
-	return &Violation{whole, "not readable; one JSON object is required"}
-}
-
-// maxNesting is the decoder's own limit.
-const maxNesting = 10000
-
-// duplicate names the known field at or above the name that stands twice. An
-// unknown name is not repeated: it is data.
-func duplicate(at jsontext.Pointer) *Violation {
-	const problem = "a name twice in one object; each once is allowed"
-	var e Event
-	top, rest, nested := strings.Cut(strings.TrimPrefix(string(at), "/"), "/")
-	if field, into := e.text([]byte(top)); into != nil {
-		return &Violation{field, "twice; once is allowed"}
-	}
-	_ = rest
-	_ = nested
-	return &Violation{whole, problem}
 }

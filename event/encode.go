@@ -1,33 +1,37 @@
 package event
 
 import (
-	_ "embed"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-//go:embed schema.json
-var schema string
-
-// Schema is the event as a JSON Schema, draft 2020-12. What it accepts no
-// provider calls an invalid event, save for what a schema cannot say: sizes
-// in bytes, duplicate names, days that a month does not have.
-func Schema() []byte { return []byte(schema) }
-
-// Encode is the event's JSON. The error is a *Violation: properties or
-// expiry_date hold no JSON, a text is no UTF-8, or the whole is too large.
+// Encode is the event's JSON, with properties and expiry_date as they came.
+// The error is a *Violation: a text that is no UTF-8, properties or
+// expiry_date that are no JSON, or more than MaxBytes. It judges no rule of a
+// field: Validate does.
 func (e *Event) Encode() ([]byte, error) {
 	data, err := json.Marshal(e, jsontext.PreserveRawStrings(true))
 	if err != nil {
-		return nil, err
+		return nil, unencodable(err)
+	}
+	for _, name := range slices.Backward(e.blank) {
+		if _, value := e.text([]byte(name)); *value == "" {
+			// Never the only field: a decoded event has a token.
+			data = append([]byte(`{"`+name+`":"",`), data[1:]...)
+		}
+	}
+	if len(data) > MaxBytes {
+		return nil, tooLarge(len(data))
 	}
 	return data, nil
 }
 
-// Validate is for who publishes: it says what any provider would call an
-// invalid event, as a *Violation.
+// Validate says, for who publishes, what a worker would call an invalid event
+// at any provider. The error is a *Violation.
 func (e *Event) Validate() error {
 	data, err := e.Encode()
 	if err != nil {
@@ -45,10 +49,14 @@ func (e *Event) Validate() error {
 	return nil
 }
 
-// Expires is an expiry_date.
+// Expires is the expiry_date of a token that expires then.
 func Expires(at time.Time) jsontext.Value {
 	return jsontext.Value(`"` + at.UTC().Format(time.RFC3339) + `"`)
 }
 
 // NeverExpires is the expiry_date of a token that does not expire.
 func NeverExpires() jsontext.Value { return jsontext.Value("false") }
+
+func tooLarge(size int) *Violation {
+	return &Violation{whole, fmt.Sprintf("%d bytes; at most %d are allowed", size, MaxBytes)}
+}

@@ -78,11 +78,17 @@ func (e *Event) carries(name string) bool {
 // Registered is registered_at as a time; false when the event does not carry
 // it (or when it is no RFC 3339 time, which Decode refuses).
 func (e *Event) Registered() (time.Time, bool) {
-	var t time.Time
-	// UnmarshalText is strict where time.Parse is not; RFC 3339 allows "t"
-	// and "z".
-	err := t.UnmarshalText([]byte(strings.ToUpper(e.RegisteredAt)))
-	return t, err == nil
+	s := strings.ToUpper(e.RegisteredAt) // RFC 3339 allows "t" and "z"
+	t, err := time.Parse(time.RFC3339, s)
+	// What time.Parse takes and RFC 3339 has not: an hour of one digit, a
+	// comma, an offset of 24 hours.
+	if err != nil || s[13] != ':' || strings.Contains(s, ",") {
+		return time.Time{}, false
+	}
+	if zone := s[len(s)-6:]; !strings.HasSuffix(s, "Z") && (zone[1:3] > "23" || zone[4:] > "59") {
+		return time.Time{}, false
+	}
+	return t, true
 }
 
 // Keys are the web push keys of a Chrome subscription, base64 or base64url.

@@ -123,7 +123,7 @@ func (e *Event) checkCourier() *Violation {
 		return v
 	}
 	if isDots(e.UserID) {
-		return &Violation{"user_id", "a path segment of dots; anything but \".\" and \"..\" is allowed"}
+		return &Violation{"user_id", dots}
 	}
 	if !e.hasCourierKey() {
 		return &Violation{"provider_key", "absent and none follows from type; courier requires one"}

@@ -55,11 +55,11 @@ func checkToken(token string) *Violation {
 	if v := checkText("token", token, maxToken); v != nil {
 		return v
 	}
-	if strings.ContainsFunc(token, unicode.IsSpace) {
+	if space, _ := scan(token); space {
 		return &Violation{"token", "white space in it; none is allowed"}
 	}
 	if isDots(token) {
-		return &Violation{"token", "a path segment of dots; anything but \".\" and \"..\" is allowed"}
+		return &Violation{"token", dots}
 	}
 	return nil
 }
@@ -76,16 +76,33 @@ func checkIdentity(field, value string, carried bool, provider string) *Violatio
 func checkText(field, value string, limit int) *Violation {
 	switch {
 	case value == "":
-		return &Violation{field, fmt.Sprintf("empty; 1 to %d bytes are allowed", limit)}
+		return &Violation{field, fmt.Sprintf("empty; 1 to %d bytes are required", limit)}
 	case len(value) > limit:
 		return &Violation{field, fmt.Sprintf("%d bytes; 1 to %d are allowed", len(value), limit)}
-	case !utf8.ValidString(value):
-		return &Violation{field, "invalid UTF-8; only valid UTF-8 is allowed"}
-	case strings.ContainsFunc(value, unicode.IsControl):
+	}
+	if _, control := scan(value); control {
 		return &Violation{field, "a control character in it; none is allowed"}
 	}
 	return nil
 }
+
+// scan tells whether there is white space or a control character in s. It
+// walks bytes as long as they are ASCII: every event passes here.
+func scan(s string) (space, control bool) {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= utf8.RuneSelf:
+			return strings.ContainsFunc(s, unicode.IsSpace), strings.ContainsFunc(s, unicode.IsControl)
+		case c == ' ':
+			space = true
+		case c < ' ' || c == 0x7f:
+			control = true
+		}
+	}
+	return space, control
+}
+
+const dots = `a path segment of dots; anything but "." and ".." is allowed`
 
 // isDots reports a text that URL cleaning would eat as a path segment.
 func isDots(s string) bool { return s == "." || s == ".." }
