@@ -203,3 +203,6 @@ func (h *Holds) Resume(ctx context.Context, provider string) (bool, error) {
 	}
 	return false, fmt.Errorf("%s: the hold changed five times while it was to be ended; try again", holdKey(provider))
 }
+
+// HeldFor is how long the episode has lasted.
+func (p *Probe) HeldFor() time.Duration { return time.Since(p.hold.Since) }

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/tokenrelay/tokenrelay/internal/config"
+	"github.com/tokenrelay/tokenrelay/internal/dev"
+	"github.com/tokenrelay/tokenrelay/sandbox"
+)
+
+type devCommand struct {
+	Sample int    `default:"0" min:"0" max:"1000000" help:"Publish that many sample events, refused and invalid ones among them."`
+	Once   bool   `help:"End when the sample is settled, with a summary."`
+	Data   string `placeholder:"DIR" help:"Keep the streams there; without it they are gone at the end."`
+	Log    config.Log
+}
+
+// Run builds the world, loads it, and stays until told to stop.
+func (c *devCommand) Run(ctx context.Context, std streams) error {
+	if c.Once && c.Sample == 0 {
+		c.Sample = 5000
+	}
+	logOut := std.err
+	if c.Once && c.Log.Level == "info" { // a demo shows its books, not its log
+		c.Log.Level = "error"
+	}
+	world, err := dev.Start(ctx, dev.Settings{
+		Dir: c.Data, NATSAddr: c.addr("127.0.0.1:4222"), Log: logger(logOut, c.Log),
+		Worker: func(natsURL string, fakes *sandbox.Server) (config.Worker, error) {
+			return c.worker(std.env, natsURL, fakes)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	world.Welcome(std.out)
+	return errors.Join(c.load(ctx, world, std), world.Close())
+}
+
+func (c *devCommand) load(ctx context.Context, world *dev.World, std streams) error {
+	if c.Sample > 0 {
+		books, err := world.Load(ctx, c.Sample, std.out, isTerminal(std.out))
+		if err != nil {
+			return err
+		}
+		books.Print(std.out)
+		if problems := books.Problems(); len(problems) > 0 {
+			return fmt.Errorf("the books do not balance: %s", strings.Join(problems, "; "))
+		}
+	}
+	if c.Once {
+		return nil
+	}
+	_, _ = fmt.Fprintln(std.out, "running until interrupted")
+	<-ctx.Done()
+	return nil
+}
+
+// worker reads the worker's settings as `worker run` would, with the world's
+// own broker and fakes: tuning variables work, credentials are not looked at.
+func (c *devCommand) worker(env []string, natsURL string, fakes *sandbox.Server) (config.Worker, error) {
+	var tuning []string
+	for _, entry := range env {
+		name, _, _ := strings.Cut(entry, "=")
+		switch prefix, _, _ := strings.Cut(name, "_"); prefix {
+		case "NATS", "PROVIDERS", "HTTP":
+			if name == "HTTP_TIMEOUT" {
+				tuning = append(tuning, entry)
+			}
+		case "CLEVERTAP", "COURIER":
+			if strings.HasSuffix(name, "_BATCH_SIZE") || strings.HasSuffix(name, "_BATCH_WAIT") || strings.HasSuffix(name, "_MAX_CONCURRENT") {
+				tuning = append(tuning, entry)
+			}
+		default:
+			tuning = append(tuning, entry)
+		}
+	}
+	tuning = append(tuning, "NATS_URL="+natsURL, "HTTP_ADDR="+c.addr("127.0.0.1:8080"),
+		"CLEVERTAP_BASE_URL="+fakes.CleverTapURL(), "CLEVERTAP_ACCOUNT_ID="+sandbox.DefaultAccountID, "CLEVERTAP_PASSCODE="+sandbox.DefaultPasscode,
+		"COURIER_BASE_URL="+fakes.CourierURL(), "COURIER_API_KEY="+sandbox.DefaultAPIKey)
+	var settings struct {
+		config.Worker `embed:""`
+	}
+	var problems strings.Builder
+	if command, _ := config.Parse("worker dev", "", &settings, nil, tuning, io.Discard, &problems); command == nil {
+		return config.Worker{}, errors.New(strings.TrimSpace(problems.String()))
+	}
+	return settings.Worker, nil
+}
+
+// addr is the usual address, or any free port when that one is taken or the
+// run ends by itself.
+func (c *devCommand) addr(usual string) string {
+	const anyPort = "127.0.0.1:0"
+	if c.Once {
+		return anyPort
+	}
+	listener, err := net.Listen("tcp", usual)
+	if err != nil {
+		return anyPort
+	}
+	_ = listener.Close()
+	return usual
+}

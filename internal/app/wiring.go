@@ -1,0 +1,134 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tokenrelay/tokenrelay/consumer"
+	"github.com/tokenrelay/tokenrelay/dlq"
+	"github.com/tokenrelay/tokenrelay/event"
+	"github.com/tokenrelay/tokenrelay/internal/config"
+	"github.com/tokenrelay/tokenrelay/internal/delivery"
+	"github.com/tokenrelay/tokenrelay/internal/fleet"
+	"github.com/tokenrelay/tokenrelay/internal/ops"
+	"github.com/tokenrelay/tokenrelay/providers"
+	"github.com/tokenrelay/tokenrelay/providers/clevertap"
+	"github.com/tokenrelay/tokenrelay/providers/courier"
+)
+
+// Topology is what the settings want of streams, consumers and the bucket.
+func Topology(s config.Worker, force bool) consumer.Topology {
+	return consumer.Topology{
+		Replicas: s.Streams.Replicas, ReplicasSet: s.Streams.Given.Replicas,
+		MaxAge: s.Streams.MaxAge, MaxAgeSet: s.Streams.Given.MaxAge,
+		LettersMaxAge: s.Streams.DLQMaxAge, LettersMaxAgeSet: s.Streams.Given.DLQMaxAge,
+		Provision: s.Streams.Provision, Force: force, Providers: s.Providers.Names,
+	}
+}
+
+// awaitStreams makes what is missing, and waits while JetStream has no leader
+// yet; what a person must mend is an error at once.
+func awaitStreams(ctx context.Context, js jetstream.JetStream, topology consumer.Topology, log *slog.Logger) ([]consumer.Finding, error) {
+	spacing := backoff.NewExponentialBackOff(backoff.WithInitialInterval(250*time.Millisecond),
+		backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
+	return backoff.RetryNotifyWithData(func() ([]consumer.Finding, error) {
+		kept, err := consumer.Ensure(ctx, js, topology)
+		if err != nil && !passes(err) {
+			return kept, backoff.Permanent(err)
+		}
+		return kept, err
+	}, backoff.WithContext(spacing, ctx), func(err error, wait time.Duration) {
+		log.Warn("waiting for JetStream", "err", err, "next_try_in", wait.Round(time.Millisecond).String())
+	})
+}
+
+// passes tells a broker that is not there yet from one that says no.
+func passes(err error) bool {
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrConnectionReconnecting) || errors.Is(err, nats.ErrDisconnected) ||
+		unavailable(err)
+}
+
+// unavailable is the server's word while a cluster has no leader.
+func unavailable(err error) bool {
+	var refused *jetstream.APIError
+	return errors.As(err, &refused) && refused.Code == 503
+}
+
+func newProvider(name string, s config.Worker) (providers.Provider, error) {
+	switch name {
+	case event.CleverTap:
+		return NewCleverTap(s)
+	case event.Courier:
+		return courier.New(courier.Settings{
+			APIKey: s.Providers.Courier.APIKey.Reveal(), Region: s.Providers.Courier.Region, BaseURL: s.Providers.Courier.BaseURL,
+			BodyToken: s.Providers.Courier.BodyToken, MaxConcurrent: s.Providers.Courier.MaxConcurrent,
+			Timeout: s.Delivery.HTTPTimeout, MaxRetryAfter: s.Delivery.HoldMax,
+		})
+	}
+	return nil, fmt.Errorf("PROVIDERS: %q is none of clevertap, courier", name)
+}
+
+// NewCleverTap is CleverTap as the settings have it.
+func NewCleverTap(s config.Worker) (*clevertap.Client, error) {
+	return clevertap.New(clevertap.Settings{
+		AccountID: s.Providers.CleverTap.AccountID, Passcode: s.Providers.CleverTap.Passcode.Reveal(),
+		Region: s.Providers.CleverTap.Region, BaseURL: s.Providers.CleverTap.BaseURL,
+		MaxRecords: s.Providers.CleverTap.BatchSize, Timeout: s.Delivery.HTTPTimeout, MaxRetryAfter: s.Delivery.HoldMax,
+	})
+}
+
+// deskSettings adds what differs by provider: CleverTap has a permit a sender
+// and one call open each, Courier one sender with many calls.
+func (w *Worker) deskSettings(name string, s delivery.Settings) delivery.Settings {
+	if name == event.CleverTap {
+		clever := w.settings.Providers.CleverTap
+		s.Permits, s.Senders, s.Calls = fleet.NewPermits(clever.MaxConcurrent), clever.MaxConcurrent, 1
+		s.BatchWait = clever.BatchWait
+		return s
+	}
+	s.Calls = w.settings.Providers.Courier.MaxConcurrent
+	return s
+}
+
+// figures asks the broker for what waits and what died, of the whole fleet.
+func figures(events *consumer.Consumer, js jetstream.JetStream, provider string) ops.Source {
+	return func(ctx context.Context) (uint64, time.Time, uint64, error) {
+		backlog, err := events.Pending(ctx)
+		if err != nil {
+			return 0, time.Time{}, 0, err
+		}
+		letters, err := dlq.Count(ctx, js, provider)
+		return uint64(backlog.Pending), backlog.Oldest, letters, err
+	}
+}
+
+func heldGauge(holds *fleet.Holds, provider string) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: ops.Namespace, Name: "provider_held", Help: "1 while the provider is held.",
+		ConstLabels: prometheus.Labels{"provider": provider},
+	}, func() float64 {
+		if holds.State(provider).Held {
+			return 1
+		}
+		return 0
+	})
+}
+
+func readinessHolds(holds *fleet.Holds, names []string) []ops.Hold {
+	var list []ops.Hold
+	for _, name := range names {
+		if state := holds.State(name); state.Held {
+			list = append(list, ops.Hold{Provider: name, Reason: state.Hold.Reason, Since: state.Hold.Since, Until: state.Hold.Until})
+		}
+	}
+	return list
+}

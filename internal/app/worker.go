@@ -1,0 +1,227 @@
+// Package app wires a worker together and owns its life: what is started in
+// which order, what is ended in which, and how long that may take.
+//
+// It knows every room and none of their rules. A Worker owns all goroutines of
+// the process but main's; Stop returns when the last has ended.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tokenrelay/tokenrelay/consumer"
+	"github.com/tokenrelay/tokenrelay/dlq"
+	"github.com/tokenrelay/tokenrelay/internal/config"
+	"github.com/tokenrelay/tokenrelay/internal/delivery"
+	"github.com/tokenrelay/tokenrelay/internal/fleet"
+	"github.com/tokenrelay/tokenrelay/internal/ops"
+)
+
+// Worker is one pod: the desks of its providers and what they stand on.
+type Worker struct {
+	settings  config.Worker
+	force     bool
+	log       *slog.Logger
+	self      string // this pod's name in the fleet
+	registry  *prometheus.Registry
+	readiness *ops.Readiness
+	server    *ops.Server
+	conn      *nats.Conn
+
+	stop, work             context.Context
+	stopPulling, stopCalls context.CancelFunc
+	desks                  sync.WaitGroup // ends with the last message settled
+	helpers                sync.WaitGroup // the board's watch, the figures
+	endHelpers             context.CancelFunc
+	consumers              []*consumer.Consumer
+}
+
+// New is a worker that has started nothing yet. force lets the start lower
+// replicas and ages of existing streams.
+func New(settings config.Worker, force bool, log *slog.Logger) *Worker {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "pod"
+	}
+	w := &Worker{
+		settings: settings, force: force, log: log, self: host + "-" + nuid.Next()[16:],
+		registry: ops.NewRegistry(), readiness: &ops.Readiness{},
+	}
+	w.server = ops.NewServer(settings.HTTP.Addr, w.readiness, w.registry, log)
+	return w
+}
+
+// Run starts the worker, works until ctx is done and ends in order, within
+// SHUTDOWN_GRACE.
+func (w *Worker) Run(ctx context.Context) error {
+	if err := w.Start(ctx); err != nil {
+		ended, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.settings.Delivery.ShutdownGrace)
+		defer cancel()
+		stopErr := w.Stop(ended)
+		if ctx.Err() != nil { // told to stop while it waited for the broker
+			return stopErr
+		}
+		return errors.Join(err, stopErr)
+	}
+	var failed error
+	select {
+	case <-ctx.Done():
+	case failed = <-w.server.Failed():
+	}
+	ended, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.settings.Delivery.ShutdownGrace)
+	defer cancel()
+	return errors.Join(failed, w.Stop(ended))
+}
+
+// Start is one straight line, since each step stands on the one before:
+// health, broker, streams, the fleet's state, then a desk a provider. It waits
+// for a broker that is away until ctx is done.
+func (w *Worker) Start(ctx context.Context) error {
+	if err := w.server.Start(); err != nil {
+		return err
+	}
+	w.log.Info("worker starts", "pod", w.self, "providers", w.settings.Providers.Names, "http", w.server.Addr(), "version", ops.BuildInfo().Version)
+
+	conn, err := w.settings.NATS.Await(ctx, "tokenrelay worker "+w.self, w.log,
+		nats.ReconnectHandler(ops.CountReconnects(w.registry)),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				w.log.Warn("NATS is away; the client reconnects", "err", err)
+			}
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { w.log.Warn("NATS", "err", err) }))
+	if err != nil {
+		return err
+	}
+	w.conn = conn
+	w.readiness.SetNATS(conn.IsConnected)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return fmt.Errorf("JetStream: %w", err)
+	}
+	topology := Topology(w.settings, w.force)
+	kept, err := awaitStreams(ctx, js, topology, w.log)
+	if err != nil {
+		return err
+	}
+	for _, finding := range kept {
+		w.log.Warn(finding.String())
+	}
+
+	helping, endHelpers := context.WithCancel(context.WithoutCancel(ctx))
+	w.endHelpers = endHelpers
+	holds, err := w.openFleet(ctx, helping, js)
+	if err != nil {
+		return err
+	}
+	w.stop, w.stopPulling = context.WithCancel(context.WithoutCancel(ctx))
+	w.work, w.stopCalls = context.WithCancel(context.WithoutCancel(ctx))
+	deliveryMetrics := delivery.NewMetrics(w.registry)
+	sources := map[string]ops.Source{}
+	var maxAge time.Duration
+	for _, name := range w.settings.Providers.Names {
+		provider, err := newProvider(name, w.settings)
+		if err != nil {
+			return err
+		}
+		events, err := consumer.Open(ctx, js, name, consumer.Options{Log: w.log, Topology: topology})
+		if err != nil {
+			return err
+		}
+		w.consumers = append(w.consumers, events)
+		maxAge = events.MaxAge()
+		sources[name] = figures(events, js, name)
+		w.registry.MustRegister(heldGauge(holds, name))
+		desk := delivery.NewDesk(w.deskSettings(name, delivery.Settings{
+			Provider: provider, Consumer: events, Holds: holds, Letters: dlq.NewWriter(js), Conn: conn,
+			Metrics: deliveryMetrics, Log: w.log, EventMaxAge: maxAge,
+			RetryMaxElapsed: w.settings.Delivery.RetryMaxElapsed, MaxAttempts: w.settings.Delivery.MaxAttempts,
+		}))
+		w.desks.Go(func() { desk.Run(w.stop, w.work) })
+	}
+	fleetFigures := ops.NewFigures(ops.FiguresOptions{Sources: sources, MaxAge: maxAge, Log: w.log})
+	w.registry.MustRegister(fleetFigures)
+	w.helpers.Go(func() { fleetFigures.Run(helping) })
+	w.readiness.SetStarted()
+	w.log.Info("worker is ready", "pod", w.self)
+	return nil
+}
+
+// openFleet begins to watch the fleet's state and waits for the first view of
+// it, so that a pod that joins respects the holds there are.
+func (w *Worker) openFleet(ctx, helping context.Context, js jetstream.JetStream) (*fleet.Holds, error) {
+	bucket, err := js.KeyValue(ctx, consumer.FleetBucket)
+	if err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", consumer.FleetBucket, err)
+	}
+	board := fleet.NewBoard(w.conn, bucket, w.log)
+	w.helpers.Go(func() { board.Run(helping) })
+	select {
+	case <-board.Loaded():
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	d := w.settings.Delivery
+	holds := fleet.NewHolds(board, w.self, fleet.Schedule{Min: d.HoldMin, Max: d.HoldMax}, d.PermitLease, w.log)
+	w.readiness.SetHolds(func() []ops.Hold { return readinessHolds(holds, w.settings.Providers.Names) })
+	return holds, nil
+}
+
+// Stop ends in order: not ready, no more pulls, what is batched goes, open
+// calls are waited for, the rest is given back, the acks reach the broker,
+// and the metrics are there to the last. When ctx is done open calls are cut
+// off; their events come again.
+func (w *Worker) Stop(ctx context.Context) error {
+	w.readiness.SetDraining()
+	var errs []error
+	if w.stopPulling != nil {
+		w.stopPulling()
+		settled := make(chan struct{})
+		go func() { w.desks.Wait(); close(settled) }()
+		select {
+		case <-settled:
+		case <-ctx.Done():
+			errs = append(errs, errors.New("SHUTDOWN_GRACE is over: open calls are cut off, their events come again"))
+			w.stopCalls()
+			<-settled
+		}
+		w.stopCalls()
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
+	for _, events := range w.consumers {
+		events.Close()
+	}
+	if w.endHelpers != nil {
+		w.endHelpers()
+		w.helpers.Wait()
+	}
+	if w.conn != nil {
+		if err := w.conn.FlushWithContext(last); err != nil {
+			errs = append(errs, fmt.Errorf("acks may not have reached the broker: %w", err))
+		}
+		w.conn.Close()
+	}
+	errs = append(errs, w.server.Stop(last))
+	w.log.Info("worker ended", "pod", w.self)
+	return errors.Join(errs...)
+}
+
+// lastWords bounds what follows when no call is open any more.
+const lastWords = 5 * time.Second
+
+// Addr is where health and metrics are served.
+func (w *Worker) Addr() string { return w.server.Addr() }
+
+// Registry has the worker's metrics.
+func (w *Worker) Registry() *prometheus.Registry { return w.registry }

@@ -1,0 +1,120 @@
+package delivery
+
+import "github.com/tokenrelay/tokenrelay/providers"
+
+// rowLimit is how many calls in a row may be refused, nothing at all being
+// accepted, before the provider is suspected instead of the records.
+const rowLimit = 10
+
+// step is what follows from a call's answer.
+type step int
+
+const (
+	settle  step = iota // named records die, all others were accepted
+	again               // the same call once more, after a short pause
+	split               // two calls of half the records each
+	accuse              // alone and refused, but no evidence yet that the provider works: wait for it
+	goBack              // alone and failing while others are accepted: later again
+	die                 // alone, and the evidence is there
+	holdOff             // the provider, not the record, is the problem
+)
+
+func (s step) String() string {
+	return [...]string{"settle", "again", "split", "accuse", "goBack", "die", "holdOff"}[s]
+}
+
+// situation is all that the decision depends on.
+type situation struct {
+	result        providers.Result
+	named         bool // the answer names the records it refuses
+	records       int  // in the call
+	suspect       bool // the call is part of a split: its parent was refused
+	repeated      bool // this very call was made before
+	retryTimeLeft bool // RETRY_MAX_ELAPSED has not passed since its first try
+	acceptedSince bool // another record was accepted since the trouble with these began
+	refusedInARow int  // calls, this one included, with nothing accepted in between
+	rounds        int  // times that this record alone failed while others were accepted
+	maxRounds     int  // MAX_ATTEMPTS
+}
+
+// decide is the specification of what becomes of a call's records; its table
+// test is the one to read. The rules are DESIGN's: nothing dies of an unnamed
+// refusal unless another record was accepted in the meantime, and an outage
+// burns nothing.
+func decide(s situation) (step, holdReason) {
+	switch s.result {
+	case providers.OK, providers.Partial:
+		return settle, ""
+	case providers.Throttled, providers.Unauthorized, providers.Misconfigured:
+		return holdOff, holdReason(s.result)
+	case providers.Unavailable:
+		return decideUnavailable(s)
+	}
+	switch {
+	case s.named:
+		return settle, ""
+	case s.result == providers.Ambiguous && !s.suspect && !s.repeated:
+		return again, ""
+	case s.refusedInARow >= rowLimit:
+		return holdOff, holdMisconfigured
+	case s.records > 1:
+		return split, ""
+	case s.acceptedSince:
+		return die, ""
+	default:
+		return accuse, ""
+	}
+}
+
+// decideUnavailable: no answer, or one that says "later". It speaks against
+// the provider unless others were accepted meanwhile.
+func decideUnavailable(s situation) (step, holdReason) {
+	switch {
+	case !s.suspect && s.retryTimeLeft:
+		return again, ""
+	case !s.suspect && !s.acceptedSince, s.refusedInARow >= rowLimit:
+		return holdOff, holdUnavailable
+	case s.records > 1:
+		return split, ""
+	case s.acceptedSince && s.rounds+1 >= s.maxRounds:
+		return die, ""
+	default:
+		return goBack, ""
+	}
+}
+
+// probeShowsLife says whether the answer to a probe ends a hold: the provider
+// took the record or refused it by name.
+func probeShowsLife(answer providers.Answer) bool {
+	switch answer.Result {
+	case providers.OK, providers.Partial:
+		return true
+	case providers.Refused:
+		return len(answer.Refusals) > 0
+	}
+	return false
+}
+
+// holdReason is why a provider is held, a closed set and a metric label.
+type holdReason string
+
+const (
+	holdThrottled     holdReason = "throttled"
+	holdUnauthorized  holdReason = "unauthorized"
+	holdUnavailable   holdReason = "unavailable"
+	holdMisconfigured holdReason = "misconfigured"
+)
+
+func holdReasons() []holdReason {
+	return []holdReason{holdThrottled, holdUnauthorized, holdUnavailable, holdMisconfigured}
+}
+
+// holdReasonOf is why a failed probe extends a hold. A refusal without a name
+// says that whoever answers does not take our records: misconfigured.
+func holdReasonOf(result providers.Result) holdReason {
+	switch result {
+	case providers.Throttled, providers.Unauthorized, providers.Unavailable:
+		return holdReason(result)
+	}
+	return holdMisconfigured
+}

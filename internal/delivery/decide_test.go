@@ -1,0 +1,83 @@
+package delivery
+
+import (
+	"testing"
+
+	"github.com/tokenrelay/tokenrelay/providers"
+)
+
+// The table is the specification: one line a rule, first match as written.
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	const max = 8
+	for _, c := range []struct {
+		name   string
+		in     situation
+		want   step
+		reason holdReason
+	}{
+		// What names its records is settled, whatever else is going on.
+		{"all accepted", situation{result: providers.OK, records: 100}, settle, ""},
+		{"some named", situation{result: providers.Partial, named: true, records: 100}, settle, ""},
+		{"all named while others fail", situation{result: providers.Partial, named: true, records: 100, refusedInARow: 50}, settle, ""},
+		{"one refused by name", situation{result: providers.Refused, named: true, records: 1}, settle, ""},
+		{"one refused by name, nothing ever accepted", situation{result: providers.Refused, named: true, records: 1, refusedInARow: 99}, settle, ""},
+
+		// What is the provider's problem holds it, in any stage, at once.
+		{"throttled", situation{result: providers.Throttled, records: 100}, holdOff, holdThrottled},
+		{"throttled in a split", situation{result: providers.Throttled, records: 1, suspect: true, acceptedSince: true}, holdOff, holdThrottled},
+		{"unauthorized", situation{result: providers.Unauthorized, records: 100, acceptedSince: true}, holdOff, holdUnauthorized},
+		{"redirected", situation{result: providers.Misconfigured, records: 3}, holdOff, holdMisconfigured},
+
+		// Unavailable: again in place, then the provider's fault, unless others were accepted.
+		{"down, time left", situation{result: providers.Unavailable, records: 100, retryTimeLeft: true}, again, ""},
+		{"down, time left, others accepted", situation{result: providers.Unavailable, records: 100, retryTimeLeft: true, acceptedSince: true}, again, ""},
+		{"down, time over", situation{result: providers.Unavailable, records: 100}, holdOff, holdUnavailable},
+		{"one down, time over", situation{result: providers.Unavailable, records: 1}, holdOff, holdUnavailable},
+		{"only this batch fails", situation{result: providers.Unavailable, records: 100, acceptedSince: true}, split, ""},
+		{"a half fails", situation{result: providers.Unavailable, records: 50, suspect: true, retryTimeLeft: true}, split, ""},
+		{"a half fails, others accepted", situation{result: providers.Unavailable, records: 50, suspect: true, acceptedSince: true}, split, ""},
+		{"halves fail ten times in a row", situation{result: providers.Unavailable, records: 2, suspect: true, refusedInARow: 10}, holdOff, holdUnavailable},
+		{"alone fails, others accepted", situation{result: providers.Unavailable, records: 1, acceptedSince: true, maxRounds: max}, goBack, ""},
+		{"alone fails its seventh round", situation{result: providers.Unavailable, records: 1, acceptedSince: true, rounds: 6, maxRounds: max}, goBack, ""},
+		{"alone fails its eighth round", situation{result: providers.Unavailable, records: 1, acceptedSince: true, rounds: 7, maxRounds: max}, die, ""},
+		{"alone fails in a split, no evidence", situation{result: providers.Unavailable, records: 1, suspect: true, rounds: 7, maxRounds: max}, goBack, ""},
+
+		// Refused without a name: split, and death only with evidence.
+		{"whole batch refused", situation{result: providers.Refused, records: 100, refusedInARow: 1}, split, ""},
+		{"half refused", situation{result: providers.Refused, records: 2, suspect: true, refusedInARow: 7}, split, ""},
+		{"alone, others accepted", situation{result: providers.Refused, records: 1, suspect: true, acceptedSince: true, refusedInARow: 1}, die, ""},
+		{"alone, no evidence", situation{result: providers.Refused, records: 1, suspect: true, refusedInARow: 8}, accuse, ""},
+		{"alone from the start, no evidence", situation{result: providers.Refused, records: 1, refusedInARow: 1}, accuse, ""},
+		{"nine in a row", situation{result: providers.Refused, records: 50, suspect: true, refusedInARow: 9}, split, ""},
+		{"ten in a row", situation{result: providers.Refused, records: 50, suspect: true, refusedInARow: 10}, holdOff, holdMisconfigured},
+		{"ten in a row, alone, once accepted before", situation{result: providers.Refused, records: 1, suspect: true, acceptedSince: true, refusedInARow: 10}, holdOff, holdMisconfigured},
+
+		// Ambiguous: once more, then as a refusal.
+		{"ambiguous", situation{result: providers.Ambiguous, records: 100, refusedInARow: 1}, again, ""},
+		{"ambiguous again", situation{result: providers.Ambiguous, records: 100, repeated: true, refusedInARow: 2}, split, ""},
+		{"ambiguous half", situation{result: providers.Ambiguous, records: 50, suspect: true, refusedInARow: 3}, split, ""},
+		{"ambiguous alone, others accepted", situation{result: providers.Ambiguous, records: 1, suspect: true, acceptedSince: true, refusedInARow: 1}, die, ""},
+		{"ambiguous ten times", situation{result: providers.Ambiguous, records: 25, suspect: true, refusedInARow: 10}, holdOff, holdMisconfigured},
+	} {
+		got, reason := decide(c.in)
+		if got != c.want || reason != c.reason {
+			t.Errorf("%s: %v %q, want %v %q", c.name, got, reason, c.want, c.reason)
+		}
+	}
+}
+
+func TestProbeShowsLife(t *testing.T) {
+	t.Parallel()
+	for result, want := range map[providers.Result]bool{
+		providers.OK: true, providers.Partial: true, providers.Refused: false, providers.Ambiguous: false,
+		providers.Throttled: false, providers.Unauthorized: false, providers.Unavailable: false, providers.Misconfigured: false,
+	} {
+		if got := probeShowsLife(providers.Answer{Result: result}); got != want {
+			t.Errorf("%s: %v, want %v", result, got, want)
+		}
+	}
+	if !probeShowsLife(providers.Answer{Result: providers.Refused, Refusals: []providers.Refusal{{Code: "http_400"}}}) {
+		t.Error("a record refused by name shows a working provider")
+	}
+}

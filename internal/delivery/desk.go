@@ -1,0 +1,188 @@
+// Package delivery decides what becomes of every record: it takes messages
+// from a consumer, batches their records, makes the calls, and ends each
+// event in exactly one outcome. The decision itself is one pure function
+// (decide.go); everything around it only carries it out.
+//
+// It knows events, records, answers, holds and letters; it refuses to know how
+// a provider writes a request and how JetStream redelivers. A Desk owns all
+// goroutines of its provider's delivery; Run returns when the last has ended.
+package delivery
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/tokenrelay/tokenrelay/batcher"
+	"github.com/tokenrelay/tokenrelay/consumer"
+	"github.com/tokenrelay/tokenrelay/dlq"
+	"github.com/tokenrelay/tokenrelay/internal/fleet"
+	"github.com/tokenrelay/tokenrelay/providers"
+)
+
+// Settings are what one provider's desk needs. All fields are required but
+// Permits.
+type Settings struct {
+	Provider providers.Provider
+	Consumer *consumer.Consumer
+	Holds    *fleet.Holds
+	Permits  *fleet.Permits // one sender a permit; nil: one sender without
+	Senders  int            // senders at the most: the cap, when permits are needed
+	Calls    int            // calls that one sender has open at once
+	Letters  *dlq.Writer
+	Conn     *nats.Conn // for outcome replies
+	Metrics  *Metrics
+	Log      *slog.Logger
+
+	BatchWait       time.Duration // age of the first record at which a batch goes
+	RetryMaxElapsed time.Duration // for further calls in a call's place
+	MaxAttempts     int           // rounds a record may fail alone while others are accepted
+	EventMaxAge     time.Duration // after which the stream drops an event; 0: never
+}
+
+// Desk delivers the events of one provider.
+type Desk struct {
+	Settings
+	name    string
+	metrics *metrics
+	summary summary
+
+	accepted      atomic.Uint64 // records so far: evidence that the provider works
+	refusedInARow atomic.Int64
+	probing       sync.Mutex // one try for the probe at a time in this pod
+
+	lot     *parkingLot
+	singles chan *item    // to be sent alone: parked ones whose time has come, and the much redelivered
+	letters chan struct{} // one place a letter being stored; full: senders wait
+	storing sync.WaitGroup
+}
+
+// Limits of what a pod keeps in hand beside its batches.
+const (
+	maxParked  = 1000
+	maxLetters = 64
+	// aloneAfter deliveries a message is sent alone: it may be what kills us.
+	aloneAfter = 20
+	// giveBackDelay keeps what a draining pod returns from coming straight back to it.
+	giveBackDelay = time.Second
+)
+
+// NewDesk is ready to Run.
+func NewDesk(s Settings) *Desk {
+	d := &Desk{
+		Settings: s,
+		name:     s.Provider.Name(),
+		metrics:  s.Metrics.of(s.Provider.Name()),
+		singles:  make(chan *item),
+		letters:  make(chan struct{}, maxLetters),
+	}
+	d.Log = s.Log.With("provider", d.name)
+	d.lot = newParkingLot(maxParked, d.singles)
+	return d
+}
+
+// Run delivers until stop ends: then nothing new is pulled, what is batched is
+// flushed, open calls are waited for, and the rest is given back. When work
+// ends, too, open calls are cut off. Run returns with every message settled.
+func (d *Desk) Run(stop, work context.Context) {
+	var running sync.WaitGroup
+	if d.Provider.MaxRecords() == 1 {
+		running.Go(func() { d.summarise(stop) })
+	}
+	running.Go(func() {
+		<-stop.Done()
+		d.lot.close()
+	})
+	if d.Permits == nil {
+		running.Go(func() { d.send(stop, work, 0) })
+	} else {
+		for range d.Senders {
+			running.Go(func() { d.sendWithPermit(stop, work) })
+		}
+	}
+	running.Wait()
+	d.storing.Wait()
+}
+
+// sendWithPermit takes a permit first and pulls only then, so that no pod
+// hoards what it cannot send.
+func (d *Desk) sendWithPermit(stop, work context.Context) {
+	for stop.Err() == nil {
+		permit, err := d.Permits.Take(stop)
+		if err != nil {
+			return
+		}
+		d.metrics.permits.Inc()
+		d.send(stop, work, permit.Number())
+		d.metrics.permits.Dec()
+		permit.GiveBack()
+	}
+}
+
+// send is one sender: it pulls what fits, batches it and makes the calls.
+// While a call is open the next batch fills; no more than that is pulled
+// ahead.
+func (d *Desk) send(stop, work context.Context, number int) {
+	size := d.Provider.MaxRecords()
+	queue := batcher.New[*item](size, d.BatchWait)
+	room := newRoom(max(size, d.Calls))
+	var pulling, calling sync.WaitGroup
+	calling.Go(func() { // owns the queue's end
+		d.pull(stop, work, min(number, 9), queue, room, &pulling)
+		pulling.Wait()
+		queue.Close()
+	})
+	for range d.Calls {
+		calling.Go(func() {
+			for {
+				d.awaitTurn(stop)
+				select {
+				case it := <-d.singles:
+					d.work(stop, work, newJob([]*item{it}, triggerSplit))
+				case batch, open := <-queue.Batches():
+					if !open {
+						return
+					}
+					room.free(len(batch.Items))
+					d.work(stop, work, newJob(batch.Items, string(batch.Trigger)))
+				}
+			}
+		})
+	}
+	calling.Wait()
+}
+
+// pull keeps asking for as many messages as there is room for, in pulls of at
+// least half the room so that they stay few.
+func (d *Desk) pull(stop, work context.Context, priority int, queue *batcher.Batcher[*item], room *room, pulling *sync.WaitGroup) {
+	for {
+		n := room.take(stop)
+		if n == 0 {
+			return
+		}
+		pulling.Go(func() {
+			taken := 0
+			err := d.Consumer.Pull(stop, n, priority, func(message *consumer.Message) {
+				taken++
+				it := d.intake(work, message)
+				if it == nil {
+					room.free(1)
+					return
+				}
+				// What the server had sent before the stop is still delivered.
+				if queue.Add(work, it) != nil {
+					room.free(1)
+					it.message.Nak(giveBackDelay)
+				}
+			})
+			room.free(n - taken)
+			if err != nil && stop.Err() == nil {
+				d.Log.Warn("pull failed", "err", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,115 @@
+package delivery
+
+import (
+	"slices"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/tokenrelay/tokenrelay/consumer"
+	"github.com/tokenrelay/tokenrelay/providers"
+)
+
+// item is an event on its way: the broker's message and the provider's record
+// of it. It belongs to one goroutine at a time: the pull, then the batcher,
+// then the sender, then the parking lot.
+type item struct {
+	message  *consumer.Message
+	record   providers.Record
+	replayed bool // it came on the provider's own subject
+
+	rounds    int    // times it failed alone while others were accepted
+	disbelief int    // refusals by name that were not believed yet
+	probes    int    // times it served as a probe
+	accused   int    // times it was refused alone, without evidence
+	accusedAt uint64 // the count of accepted records at the first of them
+	answer    providers.Answer
+}
+
+// delay is how long it is set aside before its next call: short while it only
+// waits for evidence, growing when it keeps failing where others do not.
+func (it *item) delay() time.Duration {
+	if failed := it.rounds + it.disbelief; failed > 0 {
+		return time.Second << min(failed-1, 6)
+	}
+	return 500 * time.Millisecond << min(max(it.accused-1, 0), 2)
+}
+
+// segment is a set of items that one call is made for.
+type segment struct {
+	items   []*item
+	trigger string
+	suspect bool // a call with these and others was refused
+	made    int  // calls made for exactly these since the last hold
+	counted bool // its flush is in the metrics
+	spacing *backoff.ExponentialBackOff
+}
+
+// job is what a sender works on: one batch, and what became of it.
+type job struct {
+	stack    []segment // next on top: a split goes depth first
+	accused  []*item   // alone and refused, waiting for evidence
+	troubled bool
+	mark     uint64 // the count of accepted records when the trouble began
+}
+
+func newJob(items []*item, trigger string) *job {
+	return &job{stack: []segment{{items: items, trigger: trigger}}}
+}
+
+func (j *job) push(s segment) { j.stack = append(j.stack, s) }
+
+// pop takes the next segment.
+func (j *job) pop() (segment, bool) {
+	if len(j.stack) == 0 {
+		return segment{}, false
+	}
+	top := len(j.stack) - 1
+	next := j.stack[top]
+	j.stack = j.stack[:top]
+	return next, true
+}
+
+// drop takes an item out of the job that ends, or goes on, elsewhere.
+func (j *job) drop(gone *item) {
+	isGone := func(it *item) bool { return it == gone }
+	for i := range j.stack {
+		j.stack[i].items = slices.DeleteFunc(slices.Clone(j.stack[i].items), isGone)
+	}
+	j.stack = slices.DeleteFunc(j.stack, func(s segment) bool { return len(s.items) == 0 })
+	j.accused = slices.DeleteFunc(j.accused, isGone)
+}
+
+// pushHalves puts both halves on the stack, the first on top.
+func (j *job) pushHalves(s segment) {
+	middle := (len(s.items) + 1) / 2
+	j.push(segment{items: s.items[middle:], trigger: triggerSplit, suspect: true})
+	j.push(segment{items: s.items[:middle], trigger: triggerSplit, suspect: true})
+}
+
+// left yields what the job still has to end, those not accused first.
+func (j *job) left(yield func(*item) bool) {
+	for i := len(j.stack) - 1; i >= 0; i-- {
+		for _, it := range j.stack[i].items {
+			if !yield(it) {
+				return
+			}
+		}
+	}
+	for _, it := range j.accused {
+		if !yield(it) {
+			return
+		}
+	}
+}
+
+// leastProbed is the item to probe with: a different one each time.
+func (j *job) leastProbed() *item {
+	var least *item
+	for it := range j.left {
+		if least == nil || it.probes < least.probes {
+			least = it
+		}
+	}
+	return least
+}

@@ -1,0 +1,130 @@
+package delivery
+
+import (
+	"context"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/go-json-experiment/json"
+
+	"github.com/tokenrelay/tokenrelay/consumer"
+	"github.com/tokenrelay/tokenrelay/dlq"
+	"github.com/tokenrelay/tokenrelay/providers"
+)
+
+// death is why an event becomes a letter.
+type death struct {
+	code   string
+	reason string
+	status int // HTTP; 0 when none
+}
+
+// settle ends the records of an answered call: those it names die, or are
+// tried again when the provider's word is not believed yet; all others were
+// accepted.
+func (d *Desk) settle(work context.Context, items []*item, answer providers.Answer) {
+	refusals := answer.Refusals
+	for i, it := range items {
+		if len(refusals) == 0 || refusals[0].Index != i {
+			if answer.Result != providers.Refused {
+				d.deliver(it)
+			}
+			continue
+		}
+		refusal := refusals[0]
+		refusals = refusals[1:]
+		if it.disbelief < refusal.Again {
+			it.disbelief++
+			d.park(it)
+			continue
+		}
+		d.die(work, it, death{code: refusal.Code, reason: refusal.Reason, status: answer.Status})
+	}
+}
+
+func (d *Desk) deliver(it *item) {
+	it.message.Ack()
+	registered, given := it.record.Event.Registered()
+	if !given {
+		registered = it.message.Stored()
+	}
+	d.metrics.accepted(time.Since(registered), it.replayed)
+	d.reply(it, outcomeDelivered, death{})
+}
+
+func (d *Desk) skip(it *item) {
+	it.message.Ack()
+	d.metrics.events[outcomeSkipped].Inc()
+	d.reply(it, outcomeSkipped, death{})
+}
+
+// die stores the letter and acknowledges the event only then. The letter is
+// stored beside the sender, which goes on; when too many are waiting to be
+// stored the sender waits, too.
+func (d *Desk) die(work context.Context, it *item, why death) {
+	select {
+	case d.letters <- struct{}{}:
+	case <-work.Done():
+		it.message.Nak(giveBackDelay)
+		return
+	}
+	d.storing.Go(func() {
+		defer func() { <-d.letters }()
+		if !d.store(work, it, why) {
+			it.message.Nak(giveBackDelay)
+			return
+		}
+		it.message.Ack()
+		d.metrics.died(why.code)
+		d.Log.Warn("event died", "code", dlq.Code(why.code), "reason", why.reason, "stream_seq", it.message.Seq())
+		d.reply(it, outcomeDead, why)
+	})
+}
+
+// store tries until the letter is confirmed; false when the work ends first.
+func (d *Desk) store(work context.Context, it *item, why death) bool {
+	letter := &dlq.Letter{
+		Provider: d.name, Code: why.code, Reason: why.reason, Status: why.status, FailedAt: time.Now(),
+		Body: it.message.Data(), Header: it.message.Headers(), Replayed: it.replayed,
+		OriginStream: consumer.EventsStream, StreamCreated: it.message.StreamCreated(), OriginSeq: it.message.Seq(),
+	}
+	spacing := backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond),
+		backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
+	err := backoff.RetryNotify(func() error { return d.Letters.Put(work, letter) },
+		backoff.WithContext(spacing, work),
+		func(err error, wait time.Duration) {
+			d.metrics.letterFail.Inc()
+			d.Log.Warn("letter not stored; the event waits", "err", err, "again_in", wait.Round(time.Millisecond).String())
+		})
+	return err == nil
+}
+
+// reply tells who asked (Outcome-Reply) what became of the event; best effort.
+func (d *Desk) reply(it *item, outcome string, why death) {
+	inbox := it.message.Header("Outcome-Reply")
+	if inbox == "" || !isInbox(inbox) {
+		return
+	}
+	id := it.message.Header("Nats-Msg-Id")
+	if it.record.Event != nil && it.record.Event.ID != "" {
+		id = it.record.Event.ID
+	}
+	code := why.code
+	if code != "" {
+		code = dlq.Code(code)
+	}
+	body, err := json.Marshal(struct {
+		ID        string `json:"id,omitzero"`
+		StreamSeq uint64 `json:"stream_seq"`
+		Provider  string `json:"provider"`
+		Outcome   string `json:"outcome"`
+		Code      string `json:"code,omitzero"`
+		Reason    string `json:"reason,omitzero"`
+	}{id, it.message.Seq(), d.name, outcome, code, why.reason})
+	if err == nil {
+		err = d.Conn.Publish(inbox, body)
+	}
+	if err != nil {
+		d.Log.Debug("outcome reply not sent", "err", err)
+	}
+}
