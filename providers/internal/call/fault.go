@@ -8,7 +8,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/textproto"
 	"net/url"
+	"strings"
 	"syscall"
 )
 
@@ -52,7 +54,12 @@ func (c *Client) describe(err error) (ours, theirs string, misdirected bool) {
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 		return "time-out while connecting", "", false
 	}
-	return "no usable answer", err.Error(), false
+	if _, ok := errors.AsType[textproto.ProtocolError](err); ok {
+		return "no usable answer", "malformed HTTP headers", false
+	}
+	// What net/http quotes is what the other side sent.
+	text, _, _ := strings.Cut(err.Error(), `"`)
+	return "no usable answer", strings.TrimSpace(text), false
 }
 
 func isTLS(err error) bool {

@@ -32,7 +32,7 @@ const (
 
 // Scrubber redacts the values it was made with.
 type Scrubber struct {
-	values [256][]string // by first byte, ASCII letters in lower case
+	values [256][]string // by first byte, in lower case
 }
 
 // New gathers what must not be shown: the values of the records' events, and
@@ -102,12 +102,12 @@ func (s *Scrubber) Add(value string) {
 
 // Clean reports whether text holds none of the values.
 func (s *Scrubber) Clean(text string) bool {
-	for i := range len(text) {
-		if s.matchAt(text, i) > 0 {
-			return false
-		}
-	}
-	return true
+	clean := true
+	s.find(plain(text), func(int, int) bool {
+		clean = false
+		return false
+	})
+	return clean
 }
 
 // Line is head, which is ours, and text, which is not, as one printable line
@@ -124,27 +124,33 @@ func (s *Scrubber) Line(head, text string) string {
 }
 
 func (s *Scrubber) redact(text string) string {
-	var out strings.Builder
-	for i := 0; i < len(text); {
-		if n := s.matchAt(text, i); n > 0 {
-			out.WriteString(mark)
-			i += n
-			continue
+	hidden := make([]bool, len(text))
+	s.find(text, func(from, to int) bool {
+		for i := from; i < to; i++ {
+			hidden[i] = true
 		}
-		out.WriteByte(text[i])
-		i++
+		return true
+	})
+	var out strings.Builder
+	for i := range len(text) {
+		switch {
+		case !hidden[i]:
+			out.WriteByte(text[i])
+		case i == 0 || !hidden[i-1]:
+			out.WriteString(mark)
+		}
 	}
 	return out.String()
 }
 
-// plain removes control characters before the search: they could stand in the
-// middle of a value, and no value that is searched for contains one.
+// plain removes control characters and broken UTF-8 before the search: they
+// could stand in the middle of a value, and no value contains one.
 func plain(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\r' || r == '\t':
 			return ' '
-		case unicode.IsControl(r):
+		case unicode.IsControl(r), r == utf8.RuneError:
 			return -1
 		}
 		return r
@@ -157,7 +163,7 @@ func oneLine(text string) string {
 		switch {
 		case unicode.IsSpace(r):
 			return ' '
-		case r == utf8.RuneError || !unicode.IsPrint(r):
+		case !unicode.IsPrint(r):
 			return -1
 		}
 		return r
