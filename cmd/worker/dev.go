@@ -17,7 +17,7 @@ type devCommand struct {
 	Sample int    `default:"0" min:"0" max:"1000000" help:"Publish that many sample events, refused and invalid ones among them."`
 	Once   bool   `help:"End when the sample is settled, with a summary."`
 	Data   string `placeholder:"DIR" help:"Keep the streams there; without it they are gone at the end."`
-	Log    config.Log
+	Log    config.Log `embed:""`
 }
 
 // Run builds the world, loads it, and stays until told to stop.

@@ -147,7 +147,7 @@ func (d *Desk) send(stop, work context.Context, number int) {
 					if !open {
 						return
 					}
-					room.free(len(batch.Items))
+					room.sent(len(batch.Items))
 					d.work(stop, work, newJob(batch.Items, string(batch.Trigger)))
 				}
 			}
@@ -156,8 +156,7 @@ func (d *Desk) send(stop, work context.Context, number int) {
 	calling.Wait()
 }
 
-// pull keeps asking for as many messages as there is room for, in pulls of at
-// least half the room so that they stay few.
+// pull keeps asking for as many messages as there is room for.
 func (d *Desk) pull(stop, work context.Context, priority int, queue *batcher.Batcher[*item], room *room, pulling *sync.WaitGroup) {
 	for {
 		n := room.take(stop)
@@ -169,17 +168,14 @@ func (d *Desk) pull(stop, work context.Context, priority int, queue *batcher.Bat
 			err := d.Consumer.Pull(stop, n, priority, func(message *consumer.Message) {
 				taken++
 				it := d.intake(work, message)
-				if it == nil {
-					room.free(1)
-					return
-				}
 				// What the server had sent before the stop is still delivered.
-				if queue.Add(work, it) != nil {
-					room.free(1)
+				kept := it != nil && queue.Add(work, it) == nil
+				if it != nil && !kept {
 					it.message.Nak(giveBackDelay)
 				}
+				room.arrived(kept)
 			})
-			room.free(n - taken)
+			room.missed(n - taken)
 			if err != nil && stop.Err() == nil {
 				d.Log.Warn("pull failed", "err", err)
 			}

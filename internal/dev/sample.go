@@ -79,7 +79,7 @@ func registration(i int, random *rand.Rand) event.Event {
 	case kind < 40:
 		ev.UserID = ""
 	case kind < 45:
-		ev.Type = "wns" // Courier has no provider key for it: skipped there
+		ev.Type, ev.ObjectID = "wns", fmt.Sprintf("~%032x", random.Uint64()) // Courier has no provider key for it: skipped there
 	case kind < 50:
 		ev.Destinations = []string{event.CleverTap}
 	}
