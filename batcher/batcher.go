@@ -111,22 +111,20 @@ func (b *Batcher[T]) Abandon() []T {
 	return rest
 }
 
-// run owns the batch. A channel that must not be used now is nil.
+// run owns the batch. A channel that must not be used now is nil; a timer
+// that must not fire is stopped, and then it does not (Go 1.23).
 func (b *Batcher[T]) run() {
 	defer close(b.done)
 	defer close(b.out)
 
 	var (
-		batch   Batch[T]         // offered when it has a trigger
-		in      = b.in           // nil while the batch is full, and for good once closed
-		out     chan Batch[T]    // nil unless the batch is offered
-		due     <-chan time.Time // nil while the batch is empty
-		closing = b.closing      // nil once closed
+		batch   Batch[T]
+		in      = b.in        // nil while the batch is full, and for good once closed
+		out     chan Batch[T] // nil unless the batch is offered
+		closing = b.closing   // nil once closed
 	)
-	timer := time.NewTimer(b.wait)
+	timer := time.NewTimer(b.wait) // runs from a batch's first item until the batch is taken
 	timer.Stop()
-	defer timer.Stop()
-
 	offer := func(why Trigger) { batch.Trigger, out = why, b.out }
 
 	for {
@@ -135,7 +133,6 @@ func (b *Batcher[T]) run() {
 			if len(batch.Items) == 0 {
 				batch.Items = make([]T, 0, b.size)
 				timer.Reset(b.wait)
-				due = timer.C
 			}
 			batch.Items = append(batch.Items, item)
 			if len(batch.Items) == b.size {
@@ -143,14 +140,13 @@ func (b *Batcher[T]) run() {
 				in = nil
 			}
 
-		case <-due:
-			due = nil
+		case <-timer.C:
 			if out == nil {
 				offer(Age)
 			}
 
 		case out <- batch:
-			batch, out, due = Batch[T]{}, nil, nil
+			batch, out = Batch[T]{}, nil
 			timer.Stop()
 			if closing == nil {
 				return
