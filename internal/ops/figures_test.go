@@ -1,11 +1,11 @@
 package ops_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,23 +16,44 @@ import (
 	"github.com/tokenrelay/tokenrelay/internal/ops"
 )
 
-// broker is what a Source of these tests answers with. Only the bubble's
-// goroutines use it, one at a time: between synctest.Wait and the next tick.
+// broker is what a Source of these tests answers with.
 type broker struct {
+	mu     sync.Mutex
+	answer answer
+	asked  int
+}
+
+type answer struct {
 	pending, letters uint64
 	oldest           time.Time
 	err              error
-	asked            int
 	hangs            bool
 }
 
+func newBroker(a answer) *broker { return &broker{answer: a} }
+
+func (b *broker) set(a answer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.answer = a
+}
+
+func (b *broker) timesAsked() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.asked
+}
+
 func (b *broker) ask(ctx context.Context) (uint64, time.Time, uint64, error) {
+	b.mu.Lock()
 	b.asked++
-	if b.hangs {
+	a := b.answer
+	b.mu.Unlock()
+	if a.hangs {
 		<-ctx.Done()
-		return 0, time.Time{}, 0, ctx.Err()
+		a.err = ctx.Err()
 	}
-	return b.pending, b.oldest, b.letters, b.err
+	return a.pending, a.oldest, a.letters, a.err
 }
 
 // figures runs a collector over one broker a provider until the bubble ends.
@@ -87,8 +108,8 @@ var unknown = [3]string{"NaN", "NaN", "NaN"}
 func TestFigures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		clevertap := &broker{pending: 7, oldest: time.Now().Add(-time.Minute), letters: 2}
-		courier := &broker{}
+		first := answer{pending: 7, oldest: time.Now().Add(-time.Minute), letters: 2}
+		clevertap, courier := newBroker(first), newBroker(answer{})
 		f := figures(t, quiet(), map[string]*broker{"clevertap": clevertap, "courier": courier})
 		compare(t, ops.NewFigures(ops.FiguresOptions{Sources: map[string]ops.Source{
 			"clevertap": clevertap.ask, "courier": courier.ask,
@@ -99,12 +120,14 @@ func TestFigures(t *testing.T) {
 
 		// Between two rounds nobody asks, however often it is scraped; waiting events age.
 		time.Sleep(9 * time.Second)
-		clevertap.pending = 8
+		second := first
+		second.pending = 8
+		clevertap.set(second)
 		for range 100 {
 			compare(t, f, exposition([3]string{"7", "69", "2"}, [3]string{"0", "0", "0"}))
 		}
-		if clevertap.asked != 1 {
-			t.Errorf("asked %d times", clevertap.asked)
+		if n := clevertap.timesAsked(); n != 1 {
+			t.Errorf("asked %d times", n)
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -115,17 +138,16 @@ func TestFigures(t *testing.T) {
 func TestFiguresOfABrokerAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		clevertap := &broker{pending: 7, letters: 2}
-		courier := &broker{pending: 1}
+		clevertap, courier := newBroker(answer{pending: 7, letters: 2}), newBroker(answer{pending: 1})
 		f := figures(t, quiet(), map[string]*broker{"clevertap": clevertap, "courier": courier})
 		synctest.Wait()
-		clevertap.err = errors.New("no responders")
+		clevertap.set(answer{err: errors.New("no responders")})
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		compare(t, f, exposition([3]string{"7", "0", "2"}, [3]string{"1", "0", "0"}))
 		time.Sleep(time.Second) // old figures are no figures
 		compare(t, f, exposition(unknown, [3]string{"1", "0", "0"}))
-		clevertap.err = nil
+		clevertap.set(answer{pending: 7, letters: 2})
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		compare(t, f, exposition([3]string{"7", "0", "2"}, [3]string{"1", "0", "0"}))
@@ -135,8 +157,7 @@ func TestFiguresOfABrokerAway(t *testing.T) {
 func TestFiguresOfAHangingBroker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		clevertap := &broker{hangs: true}
-		courier := &broker{pending: 1}
+		clevertap, courier := newBroker(answer{hangs: true}), newBroker(answer{pending: 1})
 		f := figures(t, quiet(), map[string]*broker{"clevertap": clevertap, "courier": courier})
 		synctest.Wait()
 		compare(t, f, exposition(unknown, unknown)) // and does not wait either
@@ -149,15 +170,17 @@ func TestFiguresOfAHangingBroker(t *testing.T) {
 func TestAlarmOnceAnEpisode(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer // written by Run only, read after synctest.Wait
-		clevertap, courier := &broker{}, &broker{}
-		figures(t, slog.New(slog.NewTextHandler(&log, nil)), map[string]*broker{"clevertap": clevertap, "courier": courier})
-		round := func(waited time.Duration) string {
-			log.Reset()
-			clevertap.oldest = time.Now().Add(10 * time.Second).Add(-waited)
+		log := make(lines, 100)
+		clevertap, courier := newBroker(answer{}), newBroker(answer{})
+		figures(t, slog.New(slog.NewTextHandler(log, nil)), map[string]*broker{"clevertap": clevertap, "courier": courier})
+		round := func(waited time.Duration) (logged []string) {
+			clevertap.set(answer{oldest: time.Now().Add(10 * time.Second).Add(-waited)})
 			time.Sleep(10 * time.Second)
 			synctest.Wait()
-			return log.String()
+			for len(log) > 0 {
+				logged = append(logged, <-log)
+			}
+			return logged
 		}
 		synctest.Wait()
 		for step, want := range []struct {
@@ -171,11 +194,24 @@ func TestAlarmOnceAnEpisode(t *testing.T) {
 			{time.Hour, ""},
 			{9 * time.Hour, "level=WARN"},
 		} {
-			line := round(want.waited)
-			if lines := strings.Count(line, "\n"); (want.level == "") != (lines == 0) || lines > 1 ||
-				!strings.Contains(line, want.level) || lines == 1 && !strings.Contains(line, "provider=clevertap") {
-				t.Errorf("step %d, waited %v: logged %q, want %q", step, want.waited, line, want.level)
+			logged := round(want.waited)
+			if want.level == "" {
+				if len(logged) > 0 {
+					t.Errorf("step %d, waited %v: logged %q", step, want.waited, logged)
+				}
+				continue
+			}
+			if len(logged) != 1 || !strings.Contains(logged[0], want.level) || !strings.Contains(logged[0], "provider=clevertap") {
+				t.Errorf("step %d, waited %v: logged %q, want one line of %q", step, want.waited, logged, want.level)
 			}
 		}
 	})
+}
+
+// lines takes a log's lines.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	l <- string(p)
+	return len(p), nil
 }
