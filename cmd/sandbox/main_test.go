@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -221,6 +222,26 @@ func TestHelp(t *testing.T) {
 		"SANDBOX_REFUSE", "SANDBOX_COURIER_REFUSE", "SANDBOX_SCRIPT", "SANDBOX_RECORD", "SANDBOX_KEEP"} {
 		if !strings.Contains(stdout.String(), "$"+word) {
 			t.Errorf("the help lacks %s:\n%s", word, stdout.String())
+		}
+	}
+}
+
+func TestManualNamesEverySetting(t *testing.T) {
+	t.Parallel()
+	manual, err := os.ReadFile("../../docs/sandbox.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	run(t.Context(), []string{"--help"}, nil, strings.NewReader(""), &stdout, &stderr)
+	names := regexp.MustCompile(`--[a-z-]+|\$[A-Z_]+`).FindAllString(stdout.String(), -1)
+	if len(names) < 25 {
+		t.Fatalf("the help names only %q", names)
+	}
+	for _, name := range names {
+		name = strings.TrimPrefix(name, "$")
+		if name != "--help" && !strings.HasSuffix(name, "-file") && !strings.Contains(string(manual), "`"+name+"`") {
+			t.Errorf("the manual lacks `%s`", name)
 		}
 	}
 }
