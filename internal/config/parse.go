@@ -47,7 +47,7 @@ func Parse(name, description string, cli any, args, env []string, stdout, stderr
 	if p.helped {
 		return nil, exitHelp
 	}
-	if err != nil {
+	if err != nil && !p.check.hushed {
 		p.check.problems = append(p.check.problems, errors.New(strings.ReplaceAll(err.Error(), "\n", "; ")))
 	}
 	if len(p.check.problems) > 0 {

@@ -136,6 +136,10 @@ func TestProblems(t *testing.T) {
 			args: []string{"resume", "courier", "--nats-url"},
 			want: []string{`NATS_URL (--nats-url) is without a value, ` + notURLs},
 		},
+		"a secret that looks like a flag": {
+			args: []string{"run", "--courier-api-key", "--hunter2"},
+			want: []string{`COURIER_API_KEY (--courier-api-key) is without a value, must not be empty`},
+		},
 		"a long value of several lines": {
 			args: []string{"run"}, env: enough("HTTP_TIMEOUT=" + strings.Repeat("x\n", 100)),
 			want: []string{`HTTP_TIMEOUT is "` + strings.Repeat(`x\n`, 40) + `"…, must be a duration such as 500ms, 10s or 5m, from 50ms to 5m`},

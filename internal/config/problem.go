@@ -26,6 +26,7 @@ func (p *Problem) Error() string {
 type Check struct {
 	settings map[string]*setting
 	problems []error
+	hushed   bool // what kong finds wrong may be a secret that looks like a flag
 }
 
 // Problem adds one. Found must not hold a secret; Quote makes it of a value.

@@ -202,6 +202,7 @@ func (r recorder) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	token := ctx.Scan.Peek()
 	if !r.IsBoolFromValue(target) && !token.IsValue() {
 		r.check.against(r.setting, "without a value", r.setting.allowed())
+		r.check.hushed = r.check.hushed || r.setting.secret()
 		return nil
 	}
 	err := r.inner.Decode(ctx, target)

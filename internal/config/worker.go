@@ -8,12 +8,12 @@ import (
 
 // Worker is everything that `worker run` can be told.
 type Worker struct {
-	NATS      NATS      `embed:""`
-	Streams   Streams   `embed:""`
-	Providers Providers `embed:""`
-	Delivery  Delivery  `embed:""`
-	HTTP      HTTP      `embed:""`
-	Log       Log       `embed:""`
+	NATS      NATS      `embed:"" group:"The broker"`
+	Streams   Streams   `embed:"" group:"Streams"`
+	Providers Providers `embed:"" group:"Providers"`
+	Delivery  Delivery  `embed:"" group:"Calls, retries, holds"`
+	HTTP      HTTP      `embed:"" group:"The process"`
+	Log       Log       `embed:"" group:"The process"`
 }
 
 // HTTP is where health and metrics are served.
