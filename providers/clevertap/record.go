@@ -20,7 +20,11 @@ func (c *Client) Prepare(e *event.Event) (providers.Record, error) {
 	w := writer{out: make([]byte, 0, size)}
 	w.raw(`{"type":"token","tokenData":{"id":`).value("token", e.Token)
 	w.raw(`,"type":`).value("type", e.Type)
-	if e.Keys != nil && e.Type == "chrome" {
+	switch {
+	case e.Type != "chrome":
+	case e.Keys == nil:
+		w.refuse("keys", "absent; clevertap requires them for chrome")
+	default:
 		w.raw(`,"keys":{"p256dh":`).value("keys.p256dh", e.Keys.P256dh)
 		w.raw(`,"auth":`).value("keys.auth", e.Keys.Auth)
 		w.raw(`}`)
@@ -46,10 +50,16 @@ func (w *writer) raw(s string) *writer {
 
 func (w *writer) value(field, s string) {
 	var err error
-	if w.out, err = jsontext.AppendQuote(w.out, s); err != nil && w.problem == nil {
-		w.problem = &event.Violation{Field: field, Problem: "not valid UTF-8"}
+	if w.out, err = jsontext.AppendQuote(w.out, s); err != nil {
+		w.refuse(field, "not valid UTF-8")
 	}
-	if s == "" && w.problem == nil {
-		w.problem = &event.Violation{Field: field, Problem: "absent; clevertap requires it"}
+	if s == "" {
+		w.refuse(field, "absent; clevertap requires it")
+	}
+}
+
+func (w *writer) refuse(field, problem string) {
+	if w.problem == nil {
+		w.problem = &event.Violation{Field: field, Problem: problem}
 	}
 }
