@@ -12,7 +12,9 @@ import (
 func FuzzDecode(f *testing.F) {
 	for _, group := range [][]testcase{fieldCases(), addressCases(), jsonCases()} {
 		for _, c := range group {
-			f.Add([]byte(c.message))
+			if len(c.message) < 1000 { // the large ones stop the fuzzer for minutes, which then minimizes them
+				f.Add([]byte(c.message))
+			}
 		}
 	}
 	f.Add([]byte(full))

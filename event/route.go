@@ -129,7 +129,7 @@ func (e *Event) checkCourier() *Violation {
 		return &Violation{"provider_key", "absent and none follows from type; courier requires one"}
 	}
 	if e.carries("provider_key") {
-		if v := checkText("provider_key", e.ProviderKey, maxIdentity); v != nil {
+		if v := checkText("provider_key", e.ProviderKey); v != nil {
 			return v
 		}
 	}

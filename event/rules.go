@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	maxToken    = 4096 // bytes
-	maxIdentity = 512  // bytes; user_id, object_id and provider_key
+	maxToken = 4096 // bytes
+	maxText  = 512  // bytes; user_id, object_id and provider_key
 )
 
 // Types lists what `type` may be: the words of CleverTap's tokenData.type.
@@ -52,13 +52,15 @@ func checkDestinations(names []string) *Violation {
 // checkToken treats the token as opaque: push services promise no alphabet
 // and no length. The rest is what a path segment and a header can bear.
 func checkToken(token string) *Violation {
-	if v := checkText("token", token, maxToken); v != nil {
+	if v := checkSize("token", token, maxToken); v != nil {
 		return v
 	}
-	if space, _ := scan(token); space {
+	switch space, control := scan(token); {
+	case control:
+		return &Violation{"token", controlled}
+	case space:
 		return &Violation{"token", "white space in it; none is allowed"}
-	}
-	if isDots(token) {
+	case isDots(token):
 		return &Violation{"token", dots}
 	}
 	return nil
@@ -69,19 +71,26 @@ func checkIdentity(field, value string, carried bool, provider string) *Violatio
 	if !carried {
 		return &Violation{field, "absent; " + provider + " requires it"}
 	}
-	return checkText(field, value, maxIdentity)
+	return checkText(field, value)
 }
 
-// checkText judges what all texts have in common.
-func checkText(field, value string, limit int) *Violation {
+// checkText judges identities and provider keys.
+func checkText(field, value string) *Violation {
+	if v := checkSize(field, value, maxText); v != nil {
+		return v
+	}
+	if _, control := scan(value); control {
+		return &Violation{field, controlled}
+	}
+	return nil
+}
+
+func checkSize(field, value string, limit int) *Violation {
 	switch {
 	case value == "":
 		return &Violation{field, fmt.Sprintf("empty; 1 to %d bytes are required", limit)}
 	case len(value) > limit:
 		return &Violation{field, fmt.Sprintf("%d bytes; 1 to %d are allowed", len(value), limit)}
-	}
-	if _, control := scan(value); control {
-		return &Violation{field, "a control character in it; none is allowed"}
 	}
 	return nil
 }
@@ -90,17 +99,20 @@ func checkText(field, value string, limit int) *Violation {
 // walks bytes as long as they are ASCII: every event passes here.
 func scan(s string) (space, control bool) {
 	for i := range len(s) {
-		switch c := s[i]; {
-		case c >= utf8.RuneSelf:
-			return strings.ContainsFunc(s, unicode.IsSpace), strings.ContainsFunc(s, unicode.IsControl)
-		case c == ' ':
-			space = true
-		case c < ' ' || c == 0x7f:
-			control = true
+		c := s[i]
+		if '!' <= c && c <= '~' {
+			continue
 		}
+		if c >= utf8.RuneSelf {
+			return strings.ContainsFunc(s, unicode.IsSpace), strings.ContainsFunc(s, unicode.IsControl)
+		}
+		space = space || c == ' '
+		control = control || c != ' '
 	}
 	return space, control
 }
+
+const controlled = "a control character in it; none is allowed"
 
 const dots = `a path segment of dots; anything but "." and ".." is allowed`
 

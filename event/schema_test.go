@@ -61,10 +61,6 @@ type schemaNode struct {
 	Properties  map[string]schemaNode `json:"properties"`
 	Enum        []any                 `json:"enum"`
 	Items       *schemaNode           `json:"items"`
-	MaxLength   int                   `json:"maxLength"`
-	Pattern     string                `json:"pattern"`
-	Then        *schemaNode           `json:"then"`
-	Defs        map[string]schemaNode `json:"$defs"`
 }
 
 // The schema and the Go type have the same fields, of the same types.
