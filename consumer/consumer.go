@@ -22,6 +22,7 @@ const (
 	defaultHeartbeat  = 5 * time.Second
 
 	requestTimeout = 5 * time.Second // of one question to JetStream
+	flushTimeout   = 10 * time.Second
 	firstPause     = 20 * time.Millisecond
 	longestPause   = 5 * time.Second
 )
@@ -131,8 +132,13 @@ func (c *Consumer) Close() {
 	c.done.Wait()
 }
 
-// Flush returns when every settlement up to now has reached the server.
-func (c *Consumer) Flush(ctx context.Context) error { return c.nc.FlushWithContext(ctx) }
+// Flush returns when every settlement up to now has reached the server. It
+// waits as long as ctx, and for ten seconds at most.
+func (c *Consumer) Flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	return c.nc.FlushWithContext(ctx)
+}
 
 // Held is the number of messages that are handed out and not settled.
 func (c *Consumer) Held() int { return c.alive.size() }
@@ -166,7 +172,7 @@ func Transient(err error) bool {
 func (c *Consumer) attach(ctx context.Context) error {
 	at, err := c.look(ctx)
 	if vanished(err) {
-		c.log.WarnContext(ctx, "not there", "err", err)
+		c.log.InfoContext(ctx, "making what is missing", "missing", err)
 		kept, ensureErr := Ensure(ctx, c.js, c.options.Topology)
 		if ensureErr != nil {
 			return ensureErr

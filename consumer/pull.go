@@ -3,8 +3,6 @@ package consumer
 import (
 	"context"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -19,13 +17,6 @@ const (
 	statusRoom = 32
 
 	heartbeatsPerPull = 6 // then the server ends the pull and it is asked again
-
-	// When a pull is given up, what the server is sending at that moment is
-	// taken first. Under load that is the rest of the batch, within
-	// milliseconds; on a quiet stream it is nothing.
-	quietAfter  = 20 * time.Millisecond
-	lastMoment  = 250 * time.Millisecond
-	drainWithin = 2 * time.Second
 )
 
 // Pull asks for exactly n messages and hands each to take as it arrives, in
@@ -89,24 +80,6 @@ func (c *Consumer) sleep(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-c.ctx.Done():
 	}
-}
-
-// request is one question to the server for a number of messages, and the
-// subscription that its answers come to.
-type request struct {
-	c  *Consumer
-	at *attachment
-	in chan *nats.Msg
-
-	mu    sync.Mutex
-	busy  atomic.Bool // in take; set without the lock, cleared under it
-	early []arrival   // what came during take; the keep-alive's while busy, the puller's otherwise
-}
-
-// arrival is a message, or a status of the pull.
-type arrival struct {
-	m      *Message
-	status *nats.Msg
 }
 
 // request pulls until it has n messages, ctx ends or the server stops
@@ -188,131 +161,6 @@ func (c *Consumer) pullBody(at *attachment, n, priority int) []byte {
 		body = fmt.Appendf(body, `,"group":%q,"priority":%d`, SendersGroup, min(max(priority, 0), maxPriority))
 	}
 	return append(body, '}')
-}
-
-// receive makes a message of what came, and has it kept alive from now on. What
-// is no delivery is a status, whatever an app may have put into its headers.
-func (r *request) receive(raw *nats.Msg) arrival {
-	delivered, seq, stored, err := parseReply(raw.Reply)
-	if err != nil {
-		return arrival{status: raw}
-	}
-	m := &Message{msg: raw, c: r.c, at: r.at, seq: seq, stored: stored, delivered: delivered}
-	r.c.alive.add(m)
-	if delivered > 1 && r.c.options.Redelivered != nil {
-		r.c.options.Redelivered()
-	}
-	return arrival{m: m}
-}
-
-// hand gives a message to take, and what comes meanwhile to the keep-alive.
-func (r *request) hand(m *Message, take func(*Message)) {
-	r.busy.Store(true)
-	defer func() {
-		r.mu.Lock()
-		r.busy.Store(false)
-		r.mu.Unlock()
-	}()
-	take(m)
-}
-
-// collect takes what lies in the buffer while the puller is in take.
-func (r *request) collect() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for r.busy.Load() {
-		select {
-		case raw := <-r.in:
-			r.early = append(r.early, r.receive(raw))
-		default:
-			return
-		}
-	}
-}
-
-func (r *request) fromEarly() (arrival, bool) {
-	if len(r.early) == 0 {
-		return arrival{}, false
-	}
-	a := r.early[0]
-	r.early = r.early[1:]
-	return a, true
-}
-
-// lastMoment takes what the server is still sending.
-func (r *request) lastMoment(n int, take func(*Message)) (got int) {
-	if !r.c.nc.IsConnected() {
-		return 0
-	}
-	end := time.NewTimer(lastMoment)
-	defer end.Stop()
-	quiet := time.NewTimer(quietAfter)
-	defer quiet.Stop()
-	for got < n {
-		a, ok := r.fromEarly()
-		if !ok {
-			select {
-			case raw := <-r.in:
-				a = r.receive(raw)
-			case <-quiet.C:
-				return got
-			case <-end.C:
-				return got
-			}
-		}
-		if a.m == nil {
-			if over, _ := readStatus(a.status); over {
-				return got
-			}
-			continue
-		}
-		r.hand(a.m, take)
-		got++
-		quiet.Reset(quietAfter)
-	}
-	return got
-}
-
-// drain ends the subscription at the server, and takes what it had sent.
-func (r *request) drain(sub *nats.Subscription, take func(*Message)) (got int) {
-	closed := make(chan struct{})
-	sub.SetClosedHandler(func(string) { close(closed) })
-	if err := sub.Drain(); err == nil {
-		limit := time.NewTimer(drainWithin)
-		defer limit.Stop()
-		select {
-		case <-closed:
-		case <-limit.C:
-		}
-	}
-	for {
-		a, ok := r.fromEarly()
-		if !ok {
-			select {
-			case raw := <-r.in:
-				a = r.receive(raw)
-			default:
-				return got
-			}
-		}
-		if a.m != nil {
-			r.hand(a.m, take)
-			got++
-		}
-	}
-}
-
-// readStatus says whether a status ends the pull, and whether that casts doubt
-// on the consumer. A pull that simply took too long does not.
-func readStatus(msg *nats.Msg) (over bool, doubt string) {
-	switch code := msg.Header.Get("Status"); code {
-	case "100", "":
-		return false, ""
-	case "408":
-		return true, ""
-	default:
-		return true, fmt.Sprintf("status %s %s", code, msg.Header.Get("Description"))
-	}
 }
 
 func (c *Consumer) opened(r *request) {
