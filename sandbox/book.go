@@ -7,21 +7,16 @@ import (
 	"maps"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 )
-
-// leaveGrace is how long a call over the cap waits for the news that one of
-// the open calls was left by its client. The client closes one connection and
-// opens the next in that order, but they reach us on two sockets, in any.
-const leaveGrace = 20 * time.Millisecond
 
 // maxFingerprints bounds the memory for counting repetitions, to about 150 MB.
 const maxFingerprints = 8 << 20
 
 // book is what one provider has seen.
 type book struct {
-	limit     int // calls open at once; 0 or less is none
+	limit     int           // calls open at once; 0 or less is none
+	grace     time.Duration // Settings.LeaveGrace
 	recording Recording
 	keep      int
 	keepCalls int
@@ -39,14 +34,14 @@ type book struct {
 	seen     map[uint64]struct{}
 }
 
-// latecomer is a call over the cap that waits out leaveGrace.
+// latecomer is a call over the cap that waits out the grace.
 type latecomer struct {
 	open int // calls open, itself included, those left by their clients since then not
 	fits chan struct{}
 }
 
 func newBook(s Settings, limit int, w *watch) *book {
-	b := &book{limit: limit, recording: s.Recording, keep: s.Keep, keepCalls: s.KeepCalls, watch: w, seed: maphash.MakeSeed()}
+	b := &book{limit: limit, grace: s.LeaveGrace, recording: s.Recording, keep: s.Keep, keepCalls: s.KeepCalls, watch: w, seed: maphash.MakeSeed()}
 	b.late = map[*latecomer]struct{}{}
 	b.reset()
 	return b
@@ -80,7 +75,7 @@ func (b *book) enter(ctx context.Context, call *Call) {
 	b.late[l] = struct{}{}
 	b.mu.Unlock()
 
-	grace := time.NewTimer(leaveGrace)
+	grace := time.NewTimer(b.grace)
 	defer grace.Stop()
 	select {
 	case <-l.fits:
@@ -234,80 +229,4 @@ func (b *book) lastCalls() []Call {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.calls.after(0, b.keepCalls)
-}
-
-// ring remembers the newest cap values, numbered 1, 2, … in the order they came.
-type ring[T any] struct {
-	cap    int
-	added  int
-	values []T
-}
-
-func (r *ring[T]) next() int { return r.added + 1 }
-
-// add reports whether an older value had to go.
-func (r *ring[T]) add(value T) bool {
-	r.added++
-	if len(r.values) < r.cap {
-		r.values = append(r.values, value)
-		return false
-	}
-	r.values[(r.added-1)%r.cap] = value
-	return true
-}
-
-func (r *ring[T]) after(seq, limit int) []T {
-	first := max(seq, r.added-len(r.values)) // the number before the first wanted
-	n := min(r.added-first, limit)
-	values := make([]T, 0, max(n, 0))
-	for i := range n {
-		values = append(values, r.values[(first+i)%r.cap])
-	}
-	return values
-}
-
-// watch wakes those who wait for a change; it costs nothing while nobody does.
-type watch struct {
-	watchers atomic.Int64
-	mu       sync.Mutex
-	next     chan struct{}
-}
-
-func (w *watch) changed() {
-	if w.watchers.Load() == 0 {
-		return
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.next != nil {
-		close(w.next)
-		w.next = nil
-	}
-}
-
-// change is closed at the next change.
-func (w *watch) change() <-chan struct{} {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.next == nil {
-		w.next = make(chan struct{})
-	}
-	return w.next
-}
-
-// until waits for a condition, looking again after every change.
-func (w *watch) until(ctx context.Context, holds func() bool) error {
-	w.watchers.Add(1)
-	defer w.watchers.Add(-1)
-	for {
-		change := w.change()
-		if holds() {
-			return nil
-		}
-		select {
-		case <-change:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }

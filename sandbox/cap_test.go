@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,6 +84,38 @@ func TestCapIsNotExceededByCallsInTurn(t *testing.T) {
 	}
 }
 
+// Calls, rules, looks and resets at once: for the race detector.
+func TestConcurrentUse(t *testing.T) {
+	t.Parallel()
+	w := start(t, sandbox.Settings{CleverTapCap: -1, Keep: 50})
+	const rounds = 40
+	var all sync.WaitGroup
+	for _, use := range []func(){
+		func() { _, _ = w.tryUpload(tokens(20)...) },
+		func() { _, _ = w.tryUpload(tokens(20)...) },
+		func() { _, _ = w.tryPut("u", "t", android) },
+		func() {
+			_ = w.SetRules(sandbox.Rule{Effect: sandbox.Hang}, sandbox.Rule{Provider: sandbox.CleverTap, Effect: sandbox.Refuse, Code: "531", Share: 0.5})
+			w.ClearRules()
+		},
+		func() { w.Report(); w.Rules(); w.Calls(sandbox.Courier) },
+		func() { w.Accepted(sandbox.CleverTap); w.Refused(sandbox.CleverTap) },
+		w.Reset,
+	} {
+		all.Go(func() {
+			for range rounds {
+				use()
+			}
+		})
+	}
+	all.Wait()
+	w.Reset()
+	want(t, "status", w.upload(tokens(20)...).status, 200)
+	report := w.Report().CleverTap
+	want(t, "accepted", report.Accepted, 20)
+	want(t, "open", report.Open, 0)
+}
+
 // bubble drives a handler without sockets, in fake time.
 type bubble struct {
 	*sandbox.Server
@@ -127,13 +160,13 @@ func (b bubble) call(ctx context.Context, provider string) <-chan int {
 func TestCapForgivesACallThatWasLeft(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := inBubble(t, sandbox.Settings{Rules: []sandbox.Rule{{Effect: sandbox.Hang}}})
+		b := inBubble(t, sandbox.Settings{LeaveGrace: time.Second, Rules: []sandbox.Rule{{Effect: sandbox.Hang}}})
 		ctx, leave := context.WithCancel(t.Context())
 		left := b.call(ctx, sandbox.CleverTap)
 		others := []<-chan int{b.call(t.Context(), sandbox.CleverTap), b.call(t.Context(), sandbox.CleverTap)}
 		synctest.Wait()
 		next := b.call(t.Context(), sandbox.CleverTap)
-		synctest.Wait() // the next call is there before the news that the first was left
+		time.Sleep(time.Second - 1) // the next call is there before the news that the first was left
 		leave()
 		want(t, "the call that was left", <-left, 0)
 		synctest.Wait()

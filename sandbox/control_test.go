@@ -234,9 +234,10 @@ func TestRecording(t *testing.T) {
 
 func TestSettingsTellAllMistakes(t *testing.T) {
 	t.Parallel()
-	_, err := sandbox.Start(sandbox.Settings{Addr: "0.0.0.0:0", Recording: "some", Keep: -1, KeepCalls: -1, Rules: []sandbox.Rule{{Name: "x"}}})
+	_, err := sandbox.Start(sandbox.Settings{Addr: "0.0.0.0:0", Recording: "some", LeaveGrace: -1, Keep: -1, KeepCalls: -1, Rules: []sandbox.Rule{{Name: "x"}}})
 	want(t, "error", fmt.Sprint(err), `Addr: "0.0.0.0:0" is not a loopback address; Exposed allows it
 Recording: "some"; want all, fingerprints or counts
+LeaveGrace: -1ns; want a duration above 0
 Keep: -1; want a number above 0
 KeepCalls: -1; want a number above 0
 rule 1 (x): effect: missing; want one of refuse, status, latency, hang, reset, truncate, html, redirect, miscount`)

@@ -46,9 +46,9 @@ type Record struct {
 	Call     int             `json:"call"`     // Call.Seq
 	Identity string          `json:"identity"` // CleverTap's objectId, Courier's user id
 	Token    string          `json:"token"`
-	Code     string          `json:"code,omitempty"`     // why it was refused
-	Repeated bool            `json:"repeated,omitempty"` // the same identity with the same token was accepted before
-	Body     json.RawMessage `json:"body"`               // as it was sent: CleverTap's record, Courier's body
+	Code     string          `json:"code,omitzero"`     // why it was refused
+	Repeated bool            `json:"repeated,omitzero"` // the same identity with the same token was accepted before
+	Body     json.RawMessage `json:"body"`              // as it was sent: CleverTap's record, Courier's body
 }
 
 // Call is one HTTP request to a provider. It holds no personal data.
@@ -58,9 +58,9 @@ type Call struct {
 	Start    time.Time `json:"start"`
 	End      time.Time `json:"end"`
 	Records  int       `json:"records"`
-	Status   int       `json:"status"`         // 0: no whole answer
-	Open     int       `json:"open"`           // calls open when it arrived, itself included
-	Rule     string    `json:"rule,omitempty"` // name or effect of the rule that decided the whole answer
+	Status   int       `json:"status"`        // 0: no whole answer
+	Open     int       `json:"open"`          // calls open when it arrived, itself included
+	Rule     string    `json:"rule,omitzero"` // name or effect of the rule that decided the whole answer
 
 	over bool // the cap
 	read bool // Records is known

@@ -143,8 +143,12 @@ var durations = json.UnmarshalFromFunc(func(dec *jsontext.Decoder, d *time.Durat
 // toJSON writes what the sandbox shows: durations as ParseRules reads them,
 // the members of maps in order.
 func toJSON(w io.Writer, value any) error {
-	return json.MarshalWrite(w, value, json.Deterministic(true), jsontext.WithIndent("  "), json.WithMarshalers(
+	err := json.MarshalWrite(w, value, json.Deterministic(true), jsontext.WithIndent("  "), json.WithMarshalers(
 		json.MarshalFunc(func(d time.Duration) ([]byte, error) { return quote(d.String()), nil })))
+	if err == nil {
+		_, err = io.WriteString(w, "\n")
+	}
+	return err
 }
 
 func quote(text string) jsontext.Value {

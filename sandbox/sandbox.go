@@ -47,6 +47,7 @@ const (
 	DefaultPasscode     = "sandbox-passcode"
 	DefaultAPIKey       = "sandbox-key"
 	DefaultCleverTapCap = 3 // "Concurrent requests are limited to 3 per account", CleverTap: Upload Device Tokens API
+	DefaultLeaveGrace   = 20 * time.Millisecond
 	DefaultKeep         = 100_000
 	DefaultKeepCalls    = 1_000
 )
@@ -64,16 +65,23 @@ const (
 // Settings of a sandbox; the zero value is a working one on a free loopback
 // port, with the default credentials.
 type Settings struct {
-	Addr         string    // host:port to listen on; default 127.0.0.1:0. Loopback only, unless Exposed
-	Exposed      bool      // listen on other than loopback addresses too: anybody who reaches it reads the tokens
-	AccountID    string    // X-CleverTap-Account-Id to demand
-	Passcode     string    // X-CleverTap-Passcode to demand
-	APIKey       string    // Courier's bearer key to demand
-	CleverTapCap int       // CleverTap calls open at once before 429; 0 is the default 3, negative is none
-	Rules        []Rule    // faults from the beginning
-	Recording    Recording // default RecordAll
-	Keep         int       // records remembered of each provider and kind, the oldest go first; 0 is 100 000
-	KeepCalls    int       // calls remembered, the oldest go first; 0 is 1 000
+	Addr         string // host:port to listen on; default 127.0.0.1:0. Loopback only, unless Exposed
+	Exposed      bool   // listen on other than loopback addresses too: anybody who reaches it reads the tokens
+	AccountID    string // X-CleverTap-Account-Id to demand
+	Passcode     string // X-CleverTap-Passcode to demand
+	APIKey       string // Courier's bearer key to demand
+	CleverTapCap int    // CleverTap calls open at once before 429; 0 is the default 3, negative is none
+
+	// LeaveGrace is how long a call over the cap waits for the news that one of
+	// the open calls was left by its client, which makes room: a client closes
+	// one connection and opens the next in that order, but they reach us on two
+	// sockets, in any. Default 20 ms; longer when a proxy lies between.
+	LeaveGrace time.Duration
+
+	Rules      []Rule    // faults from the beginning
+	Recording  Recording // default RecordAll
+	Keep       int       // records remembered of each provider and kind, the oldest go first; 0 is 100 000
+	KeepCalls  int       // calls remembered, the oldest go first; 0 is 1 000
 }
 
 // Server is a running sandbox. All its methods are safe for concurrent use.
@@ -182,6 +190,7 @@ func (s Settings) complete() (Settings, error) {
 	setDefault(&s.Passcode, DefaultPasscode)
 	setDefault(&s.APIKey, DefaultAPIKey)
 	setDefault(&s.CleverTapCap, DefaultCleverTapCap)
+	setDefault(&s.LeaveGrace, DefaultLeaveGrace)
 	setDefault(&s.Recording, RecordAll)
 	setDefault(&s.Keep, DefaultKeep)
 	setDefault(&s.KeepCalls, DefaultKeepCalls)
@@ -197,6 +206,9 @@ func (s Settings) complete() (Settings, error) {
 	case RecordAll, RecordFingerprints, RecordCounts:
 	default:
 		wrong("Recording: %q; want %s, %s or %s", s.Recording, RecordAll, RecordFingerprints, RecordCounts)
+	}
+	if s.LeaveGrace < 0 {
+		wrong("LeaveGrace: %v; want a duration above 0", s.LeaveGrace)
 	}
 	if s.Keep < 0 {
 		wrong("Keep: %d; want a number above 0", s.Keep)
