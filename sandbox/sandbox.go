@@ -78,10 +78,10 @@ type Settings struct {
 	// sockets, in any. Default 20 ms; longer when a proxy lies between.
 	LeaveGrace time.Duration
 
-	Rules      []Rule    // faults from the beginning
-	Recording  Recording // default RecordAll
-	Keep       int       // records remembered of each provider and kind, the oldest go first; 0 is 100 000
-	KeepCalls  int       // calls remembered, the oldest go first; 0 is 1 000
+	Rules     []Rule    // faults from the beginning
+	Recording Recording // default RecordAll
+	Keep      int       // records remembered of each provider and kind, the oldest go first; 0 is 100 000
+	KeepCalls int       // calls remembered, the oldest go first; 0 is 1 000
 }
 
 // Server is a running sandbox. All its methods are safe for concurrent use.
