@@ -24,14 +24,17 @@ type Provider interface {
 	// is an *event.Violation.
 	Prepare(*event.Event) (Record, error)
 	// Call makes exactly one HTTP request and never retries. It returns when
-	// the answer is read, the call's own time-out has passed or ctx is done.
+	// the answer is read, the call's own time-out has passed or ctx is done;
+	// records is the caller's again then. Without a record, or with more than
+	// MaxRecords, no request is made and the answer is Misconfigured.
 	Call(ctx context.Context, records []Record) Answer
 }
 
-// Record is an event's place in a call, encoded once by Prepare.
+// Record is an event's place in a call, encoded once by Prepare and not
+// changed afterwards: any number of calls may carry it.
 type Record struct {
 	Event *event.Event
-	Path  string // where it goes below the base URL; empty when the provider has one path for all
+	Path  string // where it goes below the base URL, escaped; empty when the provider has one path for all
 	Body  []byte // JSON, as the provider wants this one record
 }
 
@@ -60,9 +63,9 @@ func Results() []Result {
 type Answer struct {
 	Result     Result
 	Status     int           // HTTP status; 0 when no answer came
-	Code       string        // what a record dies of when it alone is to blame: http_400, ambiguous_response, unavailable
+	Code       string        // what a record dies of when it alone is to blame: http_400, ambiguous_response, unavailable; empty for OK and Partial
 	Reason     string        // one line of at most 256 bytes, scrubbed
-	Hint       string        // which variable to look at, for the results that a person must mend
+	Hint       string        // which variable to look at, where a person may have to mend something
 	RetryAfter time.Duration // the pause the provider asked for, capped; 0 when it did not
 	Refusals   []Refusal     // records the provider refused by name, by rising Index
 }

@@ -182,8 +182,8 @@ func readError(body []byte) (e errorBody) {
 func (e errorBody) isCouriers() bool { return e.Message != "" && e.Type != "" }
 
 func (e errorBody) words() string {
-	if e.Type == "" {
-		return e.Message
+	if e.isCouriers() {
+		return e.Type + ": " + e.Message
 	}
-	return e.Type + ": " + e.Message
+	return e.Type + e.Message
 }

@@ -148,8 +148,11 @@ func (c *Client) Free(r *Reply) {
 // causeOf prefers the reason why ctx ended over the error that followed from
 // it.
 func (c *Client) causeOf(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	switch {
+	case ctx.Err() == nil:
+		return err
+	case context.Cause(ctx) == c.late:
+		return c.late
 	}
-	return err
+	return ctx.Err()
 }

@@ -6,17 +6,26 @@ import "unicode/utf8"
 // escaped, until hide returns false.
 func (s *Scrubber) find(text string, hide func(from, to int) bool) {
 	for _, v := range viewsOf(text) {
-		for i := range len(v.text) {
+		for i := 0; i < len(v.text); i++ {
 			n := 0
 			for _, value := range s.values[v.text[i]] {
 				n = max(n, match(v.text, i, value))
 			}
-			if n > 0 && !hide(v.from[i], v.to[i+n-1]) {
+			if n == 0 {
+				continue
+			}
+			if !hide(v.from[i], v.to[i+n-1]) {
 				return
 			}
+			// Another value may begin in this one's end. Looking for it from
+			// every byte of a long piece would take the square of its length.
+			i += max(0, n-2*telling)
 		}
 	}
 }
+
+// telling is how many bytes of a long value are enough to recognise it.
+const telling = 16
 
 // match is the length of the piece of text at i that is value, or a beginning
 // of value long enough to tell tokens or people apart (a provider may shorten
@@ -29,7 +38,7 @@ func match(text string, i int, value string) int {
 	whole := n == len(value)
 	switch {
 	case whole && (n >= short || isWord(text, i, i+n)):
-	case !whole && n >= 6 && (n >= 16 || 2*n >= len(value)):
+	case !whole && n >= 6 && (n >= telling || 2*n >= len(value)):
 	default:
 		return 0
 	}

@@ -113,8 +113,9 @@ func (s *Scrubber) Clean(text string) bool {
 // Line is head, which is ours, and text, which is not, as one printable line
 // of at most MaxBytes bytes: "head: text", with every value in text redacted.
 func (s *Scrubber) Line(head, text string) string {
-	text = s.redact(plain(text[:min(len(text), read)]))
-	if text = oneLine(text); text == "" {
+	text = oneLine(s.redact(plain(text[:min(len(text), read)])))
+	// Once more: what was dropped may have stood within a value.
+	if text = s.redact(text); text == "" {
 		return cut(head)
 	}
 	if head == "" {
