@@ -65,25 +65,41 @@ func (b *mailbox) close() {
 	b.watch.Wait()
 }
 
-// send sends m once and waits for the answer until ctx is done or wait is over.
-// The error is errNoAnswer, bare when ctx ended it, or one from classify.
-func (b *mailbox) send(ctx context.Context, m *nats.Msg, wait time.Duration) (puback, error) {
+// sending is a message that was handed to the connection.
+type sending struct {
+	key    string // of its inbox
+	answer <-chan reply
+	err    error // it was not
+}
+
+// post hands m to the connection. The error is one from classify.
+func (b *mailbox) post(m *nats.Msg) sending {
 	switch {
 	case b.nc.IsClosed():
-		return puback{}, fmt.Errorf("%w: %w", ErrNotConnected, nats.ErrConnectionClosed)
+		return sending{err: fmt.Errorf("%w: %w", ErrNotConnected, nats.ErrConnectionClosed)}
 	case !b.nc.IsConnected():
-		return puback{}, ErrNotConnected // or the client would buffer it, once each time we try
+		return sending{err: ErrNotConnected} // or the client would buffer it, once each time we try
 	}
 	key, answer := b.expect()
-	defer b.forget(key)
-	sending := &nats.Msg{Subject: m.Subject, Reply: b.prefix + key, Header: m.Header, Data: m.Data}
-	if err := b.nc.PublishMsg(sending); err != nil {
-		return puback{}, classify(err)
+	err := b.nc.PublishMsg(&nats.Msg{Subject: m.Subject, Reply: b.prefix + key, Header: m.Header, Data: m.Data})
+	if err != nil {
+		b.forget(key)
+		return sending{err: classify(err)}
 	}
+	return sending{key: key, answer: answer}
+}
+
+// await waits for the answer until ctx is done or wait is over. The error is
+// the sending's own, the broker's word, or errNoAnswer, bare when ctx ended it.
+func (b *mailbox) await(ctx context.Context, s sending, wait time.Duration) (puback, error) {
+	if s.err != nil {
+		return puback{}, s.err
+	}
+	defer b.forget(s.key)
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
-	case r := <-answer:
+	case r := <-s.answer:
 		return r.ack, r.err
 	case <-timer.C:
 		return puback{}, fmt.Errorf("%w within %s", errNoAnswer, wait)

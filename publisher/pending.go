@@ -51,9 +51,10 @@ func (p *Pending) Wait(ctx context.Context) (Ack, error) {
 	}
 }
 
-// confirm sends m, again and again with the same id while the answer may be
-// different next time, until the broker's word or the end of ctx.
-func (p *Publisher) confirm(ctx context.Context, m *nats.Msg) (puback, error) {
+// confirm waits for the answer to the first sending of m, and sends it again
+// and again with the same id while the answer may be different next time,
+// until the broker's word or the end of ctx.
+func (p *Publisher) confirm(ctx context.Context, m *nats.Msg, now sending) (puback, error) {
 	var (
 		ack   puback
 		last  error // of the last sending that ended by itself
@@ -61,7 +62,12 @@ func (p *Publisher) confirm(ctx context.Context, m *nats.Msg) (puback, error) {
 		maybe bool  // a sending got no answer: the event may be stored
 	)
 	attempt := func() (err error) {
-		if ack, err = p.mailbox.send(ctx, m, p.settings.AckWait); err == nil {
+		if now.answer == nil && now.err == nil {
+			now = p.mailbox.post(m)
+		}
+		ack, err = p.mailbox.await(ctx, now, p.settings.AckWait)
+		now = sending{}
+		if err == nil {
 			return nil
 		}
 		if err != errNoAnswer { // bare when ctx ended it

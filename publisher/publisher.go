@@ -209,21 +209,31 @@ func (p *Publisher) start(enter, life context.Context, m *nats.Msg) (*Pending, e
 	case <-p.closing:
 		return nil, ErrClosed
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
+	if !p.enter(pending) {
 		<-p.places
 		return nil, ErrClosed
 	}
-	p.open[pending] = struct{}{}
-	p.tasks.Go(func() {
+	first := p.mailbox.post(m) // here, so that one caller's first sendings keep their order
+	go func() {
+		defer p.tasks.Done()
 		ctx, cancel := context.WithTimeoutCause(life, p.settings.GiveUp, errGaveUp)
 		defer cancel()
 		defer context.AfterFunc(p.ctx, cancel)()
-		ack, err := p.confirm(ctx, m)
+		ack, err := p.confirm(ctx, m, first)
 		p.settle(pending, ack, err)
-	})
+	}()
 	return pending, nil
+}
+
+// enter counts one more under way, unless Close came first.
+func (p *Publisher) enter(pending *Pending) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.open[pending] = struct{}{}
+		p.tasks.Add(1)
+	}
+	return !p.closed
 }
 
 func (p *Publisher) settle(pending *Pending, ack puback, err error) {

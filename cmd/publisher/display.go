@@ -61,6 +61,12 @@ func (d *display) show(now time.Time, at position) {
 	d.last, d.lines = now, at.Line
 }
 
+// note prints a line between.
+func (d *display) note(text string) {
+	d.end()
+	_, _ = fmt.Fprintln(d.out, text)
+}
+
 // end makes room for what is printed next.
 func (d *display) end() {
 	if d.bar != nil {

@@ -212,14 +212,7 @@ func (im *importer) head() error {
 
 func (im *importer) connect(ctx context.Context, settings config.NATS) error {
 	var err error
-	im.nc, err = settings.Connect(ctx, "publisher import",
-		nats.DisconnectErrHandler(func(*nats.Conn, error) {
-			_, _ = fmt.Fprintf(im.std.err, "connection to NATS lost; waiting for it, %s at most\n", giveUp)
-		}),
-		nats.ReconnectHandler(func(*nats.Conn) {
-			_, _ = fmt.Fprintln(im.std.err, "connection to NATS is back")
-		}))
-	if err != nil {
+	if im.nc, err = settings.Connect(ctx, "publisher import"); err != nil {
 		return err
 	}
 	if im.js, err = jetstream.New(im.nc); err != nil {

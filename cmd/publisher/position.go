@@ -1,14 +1,16 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // position is how far an import has come: every line up to Line is in the
@@ -42,10 +44,8 @@ func loadPosition(path string) (*position, error) {
 		return nil, err
 	}
 	var p position
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&p); err != nil {
-		return nil, fmt.Errorf("%s is no progress file of an import: %w", path, err)
+	if err := json.Unmarshal(data, &p, json.RejectUnknownMembers(true)); err != nil || p.Line < 0 || p.Offset < 0 || len(p.Sum) != sha256.Size {
+		return nil, fmt.Errorf("%s is no progress file of an import", path)
 	}
 	return &p, nil
 }
@@ -53,7 +53,7 @@ func loadPosition(path string) (*position, error) {
 // save replaces the file in one step, on disk before it returns.
 func (p position) save(path string) error {
 	p.Saved = time.Now().UTC().Truncate(time.Second)
-	data, err := json.MarshalIndent(p, "", "  ")
+	data, err := json.Marshal(p, jsontext.WithIndent("  "))
 	if err != nil {
 		return err
 	}

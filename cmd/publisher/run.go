@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/tokenrelay/tokenrelay/event"
 	"github.com/tokenrelay/tokenrelay/publisher"
 )
@@ -182,50 +184,57 @@ func (im *importer) handle(ctx context.Context, l line, it *item) error {
 }
 
 // confirm takes the lines in their order, each when the broker's word is
-// there, and keeps the progress file.
+// there, and keeps the progress file. It gives up when hard is done.
 func (im *importer) confirm(ctx, hard context.Context, acked *atomic.Uint64, items <-chan item, show *display) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	statuses := im.nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
+	defer im.nc.RemoveStatusListener(statuses)
 	stopping := ctx.Done()
 	var stuck <-chan time.Time
+	var current item // waits for the broker's word when it has a pending
 	for {
+		next, done := items, (<-chan struct{})(nil)
+		if current.pending != nil {
+			next, done = nil, current.pending.Done()
+		}
 		select {
-		case it, open := <-items:
+		case it, open := <-next:
 			if !open {
 				return nil
 			}
 			if it.pending != nil {
-				if err := im.await(hard, it.pending, tick.C, show); err != nil {
-					return err
-				}
+				current = it
+				continue
 			}
 			if err := im.settle(it, acked); err != nil {
 				return err
 			}
+		case <-done:
+			if err := im.settle(current, acked); err != nil {
+				return err
+			}
+			current = item{}
 		case <-stopping:
 			// A read from a terminal or a pipe may never end.
 			stopping, stuck = nil, time.After(stopGrace/5)
-			continue
 		case <-stuck:
 			if im.file == nil {
 				return errStopped
 			}
+		case <-hard.Done():
+			return errStopped
+		case status := <-statuses:
+			show.note(connection(status))
 		case <-tick.C:
 		}
 		show.show(time.Now(), im.at)
 	}
 }
 
-// await waits for the broker's word on one event.
-func (im *importer) await(hard context.Context, pending *publisher.Pending, tick <-chan time.Time, show *display) error {
-	for {
-		select {
-		case <-pending.Done():
-			return nil
-		case <-hard.Done():
-			return errStopped
-		case now := <-tick:
-			show.show(now, im.at)
-		}
+func connection(status nats.Status) string {
+	if status == nats.CONNECTED {
+		return "connection to NATS is back"
 	}
+	return fmt.Sprintf("connection to NATS lost; waiting for it, %s at most", giveUp)
 }

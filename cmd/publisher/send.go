@@ -66,9 +66,10 @@ func (c *sendCommand) run(ctx context.Context, std streams) int {
 	return exitOK
 }
 
-// say prints one line for an error, with the program's name once.
+// say prints one line for an error. The package that sends has the program's
+// name; once is enough.
 func say(w io.Writer, err error) {
-	_, _ = fmt.Fprintf(w, "publisher: %s\n", strings.TrimPrefix(err.Error(), "publisher: "))
+	_, _ = fmt.Fprintf(w, "publisher: %s\n", strings.ReplaceAll(err.Error(), "publisher: ", ""))
 }
 
 func (c *sendCommand) send(ctx context.Context, std streams) error {
