@@ -14,9 +14,9 @@ import (
 )
 
 type devCommand struct {
-	Sample int    `default:"0" min:"0" max:"1000000" help:"Publish that many sample events, refused and invalid ones among them."`
-	Once   bool   `help:"End when the sample is settled, with a summary."`
-	Data   string `placeholder:"DIR" help:"Keep the streams there; without it they are gone at the end."`
+	Sample int        `default:"0" min:"0" max:"1000000" help:"Publish that many sample events, refused and invalid ones among them."`
+	Once   bool       `help:"End when the sample is settled, with a summary."`
+	Data   string     `placeholder:"DIR" help:"Keep the streams there; without it they are gone at the end."`
 	Log    config.Log `embed:""`
 }
 

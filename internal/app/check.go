@@ -111,12 +111,11 @@ func checkHolds(ctx context.Context, conn *nats.Conn, js jetstream.JetStream, s 
 
 // openHolds shows the fleet's holds to a command that leaves again.
 func openHolds(ctx context.Context, conn *nats.Conn, js jetstream.JetStream) (*fleet.Holds, func(), error) {
-	bucket, err := js.KeyValue(ctx, consumer.FleetBucket)
-	if err != nil {
+	if _, err := js.KeyValue(ctx, consumer.FleetBucket); err != nil {
 		return nil, nil, fmt.Errorf("bucket %s: %w", consumer.FleetBucket, err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	board := fleet.NewBoard(conn, bucket, log)
+	board := fleet.NewBoard(fleet.BoardSettings{JS: js, Bucket: consumer.FleetBucket, Log: log})
 	watching, stop := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() { defer close(ended); board.Run(watching) }()

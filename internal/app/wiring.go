@@ -88,15 +88,28 @@ func NewCleverTap(s config.Worker) (*clevertap.Client, error) {
 
 // deskSettings adds what differs by provider: CleverTap has a permit a sender
 // and one call open each, Courier one sender with many calls.
-func (w *Worker) deskSettings(name string, s delivery.Settings) delivery.Settings {
+func (w *Worker) deskSettings(helping context.Context, name string, s delivery.Settings) delivery.Settings {
 	if name == event.CleverTap {
 		clever := w.settings.Providers.CleverTap
-		s.Permits, s.Senders, s.Calls = fleet.NewPermits(clever.MaxConcurrent), clever.MaxConcurrent, 1
+		s.Permits, s.Senders, s.Calls = newPermits(w.board, w.self, w.settings, w.log), clever.MaxConcurrent, 1
+		w.helpers.Go(func() {
+			if err := s.Permits.Lend(helping); err != nil {
+				w.log.Warn("permits cannot be lent to commands", "err", err)
+			}
+		})
 		s.BatchWait = clever.BatchWait
 		return s
 	}
 	s.Calls = w.settings.Providers.Courier.MaxConcurrent
 	return s
+}
+
+// newPermits takes part in the account's permits under the given name.
+func newPermits(board *fleet.Board, self string, s config.Worker, log *slog.Logger) *fleet.Permits {
+	return fleet.NewPermits(fleet.PermitSettings{
+		Board: board, Provider: event.CleverTap, Cap: s.Providers.CleverTap.MaxConcurrent, Self: self,
+		Lease: s.Delivery.PermitLease, Renewal: s.Delivery.Renewal(), Call: s.Delivery.HTTPTimeout, Log: log,
+	})
 }
 
 // figures asks the broker for what waits and what died, of the whole fleet.

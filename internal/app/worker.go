@@ -37,6 +37,7 @@ type Worker struct {
 	readiness *ops.Readiness
 	server    *ops.Server
 	conn      *nats.Conn
+	board     *fleet.Board
 
 	stop, work             context.Context
 	stopPulling, stopCalls context.CancelFunc
@@ -142,7 +143,7 @@ func (w *Worker) Start(ctx context.Context) error {
 		maxAge = events.MaxAge()
 		sources[name] = figures(events, js, name)
 		w.registry.MustRegister(heldGauge(holds, name))
-		desk := delivery.NewDesk(w.deskSettings(name, delivery.Settings{
+		desk := delivery.NewDesk(w.deskSettings(helping, name, delivery.Settings{
 			Provider: provider, Consumer: events, Holds: holds, Letters: dlq.NewWriter(js), Conn: conn,
 			Metrics: deliveryMetrics, Log: w.log, EventMaxAge: maxAge,
 			RetryMaxElapsed: w.settings.Delivery.RetryMaxElapsed, MaxAttempts: w.settings.Delivery.MaxAttempts,
@@ -160,11 +161,8 @@ func (w *Worker) Start(ctx context.Context) error {
 // openFleet begins to watch the fleet's state and waits for the first view of
 // it, so that a pod that joins respects the holds there are.
 func (w *Worker) openFleet(ctx, helping context.Context, js jetstream.JetStream) (*fleet.Holds, error) {
-	bucket, err := js.KeyValue(ctx, consumer.FleetBucket)
-	if err != nil {
-		return nil, fmt.Errorf("bucket %s: %w", consumer.FleetBucket, err)
-	}
-	board := fleet.NewBoard(w.conn, bucket, w.log)
+	board := fleet.NewBoard(fleet.BoardSettings{JS: js, Bucket: consumer.FleetBucket, Log: w.log, Remake: w.remake(js)})
+	w.board = board
 	w.helpers.Go(func() { board.Run(helping) })
 	select {
 	case <-board.Loaded():
@@ -175,6 +173,17 @@ func (w *Worker) openFleet(ctx, helping context.Context, js jetstream.JetStream)
 	holds := fleet.NewHolds(board, w.self, fleet.Schedule{Min: d.HoldMin, Max: d.HoldMax}, d.PermitLease, w.log)
 	w.readiness.SetHolds(func() []ops.Hold { return readinessHolds(holds, w.settings.Providers.Names) })
 	return holds, nil
+}
+
+// remake makes a bucket that vanished under way again, where that is allowed.
+func (w *Worker) remake(js jetstream.JetStream) func(context.Context) error {
+	if !w.settings.Streams.Provision {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		_, err := consumer.Ensure(ctx, js, Topology(w.settings, false))
+		return err
+	}
 }
 
 // Stop ends in order: not ready, no more pulls, what is batched goes, open

@@ -9,15 +9,34 @@ import (
 )
 
 // call makes one call and keeps the books of it: metrics, the log line, and
-// the evidence for or against the provider.
-func (d *Desk) call(work context.Context, s segment) providers.Answer {
+// the evidence for or against the provider. It reports false when there is no
+// verdict: the permit is lost, or the call was cut off.
+func (s *sender) call(seg segment) (answer providers.Answer, made bool) {
+	ctx := s.work
+	if s.permit != nil {
+		until, ok := s.permit.Await(s.stop)
+		if !ok {
+			return providers.Answer{}, false
+		}
+		// The call's own time-out is shorter; this one also ends a call that
+		// a paused process would begin after its lease.
+		covered, cancel := context.WithDeadline(s.work, until)
+		defer cancel()
+		ctx = covered
+	}
+	answer = s.tally(ctx, seg)
+	return answer, answer.Result != providers.Unavailable || ctx.Err() == nil
+}
+
+// tally makes the call and counts it.
+func (d *Desk) tally(ctx context.Context, s segment) providers.Answer {
 	if !s.counted {
 		d.metrics.flushes[s.trigger].Inc()
 		d.metrics.records.Observe(float64(len(s.items)))
 	}
 	d.metrics.open.Inc()
 	began := time.Now()
-	answer := d.callSafely(work, recordsOf(s.items))
+	answer := d.callSafely(ctx, recordsOf(s.items))
 	took := time.Since(began)
 	d.metrics.open.Dec()
 	d.metrics.duration.Observe(took.Seconds())
@@ -37,7 +56,7 @@ func (d *Desk) call(work context.Context, s segment) providers.Answer {
 
 // callSafely turns a panic in a provider's code into a refusal: of the one
 // record, or of the whole call, which is then split to find it.
-func (d *Desk) callSafely(work context.Context, records []providers.Record) (answer providers.Answer) {
+func (d *Desk) callSafely(ctx context.Context, records []providers.Record) (answer providers.Answer) {
 	defer func() {
 		if p := recover(); p != nil {
 			d.logPanic(p)
@@ -48,7 +67,7 @@ func (d *Desk) callSafely(work context.Context, records []providers.Record) (ans
 			}
 		}
 	}()
-	return d.Provider.Call(work, records)
+	return d.Provider.Call(ctx, records)
 }
 
 func acceptedOf(answer providers.Answer, records int) int {

@@ -17,7 +17,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/tokenrelay/tokenrelay/batcher"
 	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/internal/fleet"
@@ -30,7 +29,7 @@ type Settings struct {
 	Provider providers.Provider
 	Consumer *consumer.Consumer
 	Holds    *fleet.Holds
-	Permits  *fleet.Permits // one sender a permit; nil: one sender without
+	Permits  *fleet.Permits // a sender takes one before it pulls; nil: one sender without
 	Senders  int            // senders at the most: the cap, when permits are needed
 	Calls    int            // calls that one sender has open at once
 	Letters  *dlq.Writer
@@ -98,87 +97,38 @@ func (d *Desk) Run(stop, work context.Context) {
 		d.lot.close()
 	})
 	if d.Permits == nil {
-		running.Go(func() { d.send(stop, work, 0) })
+		running.Go(func() { (&sender{Desk: d, stop: stop, work: work}).run() })
 	} else {
 		for range d.Senders {
-			running.Go(func() { d.sendWithPermit(stop, work) })
+			running.Go(func() { d.sendWithPermits(stop, work) })
 		}
 	}
 	running.Wait()
 	d.storing.Wait()
 }
 
-// sendWithPermit takes a permit first and pulls only then, so that no pod
-// hoards what it cannot send.
-func (d *Desk) sendWithPermit(stop, work context.Context) {
-	for stop.Err() == nil {
+// sendWithPermits takes a permit first and pulls only then, so that no pod
+// hoards what it cannot send. A permit is kept while there is work and while
+// there is none, until it is lost, asked for, or the desk stops.
+func (d *Desk) sendWithPermits(stop, work context.Context) {
+	for {
 		permit, err := d.Permits.Take(stop)
 		if err != nil {
 			return
 		}
 		d.metrics.permits.Inc()
-		d.send(stop, work, permit.Number())
+		sending, end := context.WithCancel(stop)
+		go func() {
+			select {
+			case <-permit.Lost():
+			case <-permit.Wanted():
+			case <-sending.Done():
+			}
+			end()
+		}()
+		(&sender{Desk: d, permit: permit, stop: sending, work: work}).run()
+		end()
+		permit.GiveBack(context.WithoutCancel(work))
 		d.metrics.permits.Dec()
-		permit.GiveBack()
-	}
-}
-
-// send is one sender: it pulls what fits, batches it and makes the calls.
-// While a call is open the next batch fills; no more than that is pulled
-// ahead.
-func (d *Desk) send(stop, work context.Context, number int) {
-	size := d.Provider.MaxRecords()
-	queue := batcher.New[*item](size, d.BatchWait)
-	room := newRoom(max(size, d.Calls))
-	var pulling, calling sync.WaitGroup
-	calling.Go(func() { // owns the queue's end
-		d.pull(stop, work, min(number, 9), queue, room, &pulling)
-		pulling.Wait()
-		queue.Close()
-	})
-	for range d.Calls {
-		calling.Go(func() {
-			for {
-				d.awaitTurn(stop)
-				select {
-				case it := <-d.singles:
-					d.work(stop, work, newJob([]*item{it}, triggerSplit))
-				case batch, open := <-queue.Batches():
-					if !open {
-						return
-					}
-					room.sent(len(batch.Items))
-					d.work(stop, work, newJob(batch.Items, string(batch.Trigger)))
-				}
-			}
-		})
-	}
-	calling.Wait()
-}
-
-// pull keeps asking for as many messages as there is room for.
-func (d *Desk) pull(stop, work context.Context, priority int, queue *batcher.Batcher[*item], room *room, pulling *sync.WaitGroup) {
-	for {
-		n := room.take(stop)
-		if n == 0 {
-			return
-		}
-		pulling.Go(func() {
-			taken := 0
-			err := d.Consumer.Pull(stop, n, priority, func(message *consumer.Message) {
-				taken++
-				it := d.intake(work, message)
-				// What the server had sent before the stop is still delivered.
-				kept := it != nil && queue.Add(work, it) == nil
-				if it != nil && !kept {
-					it.message.Nak(giveBackDelay)
-				}
-				room.arrived(kept)
-			})
-			room.missed(n - taken)
-			if err != nil && stop.Err() == nil {
-				d.Log.Warn("pull failed", "err", err)
-			}
-		})
 	}
 }

@@ -3,81 +3,165 @@ package delivery
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
 
+	"github.com/tokenrelay/tokenrelay/batcher"
+	"github.com/tokenrelay/tokenrelay/consumer"
+	"github.com/tokenrelay/tokenrelay/internal/fleet"
 	"github.com/tokenrelay/tokenrelay/providers"
 )
 
-// work carries a job to its end: every item is settled, parked or given back
-// when it returns.
-func (d *Desk) work(stop, work context.Context, j *job) {
+// sender pulls what fits, batches it and makes the calls. While a call is open
+// the next batch fills; no more than that is pulled ahead.
+type sender struct {
+	*Desk
+	permit *fleet.Permit   // nil where none is needed
+	stop   context.Context // when done: no pulls, no pauses, and what is left over is given back
+	work   context.Context // when done, too: open calls are cut off
+}
+
+// run returns when stop is done and everything that was pulled is settled,
+// parked or given back.
+func (s *sender) run() {
+	size := s.Provider.MaxRecords()
+	queue := batcher.New[*item](size, s.BatchWait)
+	room := newRoom(max(size, s.Calls))
+	var running sync.WaitGroup
+	running.Go(func() {
+		s.pull(queue, room)
+		queue.Close()
+	})
+	for range s.Calls {
+		running.Go(func() { s.serve(queue, room) })
+	}
+	running.Wait()
+}
+
+// serve works on one batch, or one single record, at a time.
+func (s *sender) serve(queue *batcher.Batcher[*item], room *room) {
 	for {
-		d.judge(work, j)
-		if d.Holds.State(d.name).Held && !d.waitOut(stop, work, j) {
-			d.giveBack(j)
+		s.awaitTurn()
+		select {
+		case it := <-s.singles:
+			s.finish(newJob([]*item{it}, triggerSplit))
+		case batch, open := <-queue.Batches():
+			if !open {
+				return
+			}
+			room.sent(len(batch.Items))
+			s.finish(newJob(batch.Items, string(batch.Trigger)))
+		}
+	}
+}
+
+// pull keeps asking for as many messages as there is room for. A trickle goes
+// to the sender with the lowest permit.
+func (s *sender) pull(queue *batcher.Batcher[*item], room *room) {
+	priority := 0
+	if s.permit != nil {
+		priority = min(s.permit.Number(), 9)
+	}
+	var pulls sync.WaitGroup
+	defer pulls.Wait()
+	for {
+		n := room.take(s.stop)
+		if n == 0 {
+			return
+		}
+		pulls.Go(func() {
+			taken := 0
+			err := s.Consumer.Pull(s.stop, n, priority, func(message *consumer.Message) {
+				taken++
+				it := s.intake(s.work, message)
+				// What the server had sent before the stop is still delivered.
+				kept := it != nil && queue.Add(s.work, it) == nil
+				if it != nil && !kept {
+					it.message.Nak(giveBackDelay)
+				}
+				room.arrived(kept)
+			})
+			room.missed(n - taken)
+			if err != nil && s.stop.Err() == nil {
+				s.Log.Warn("pull failed", "err", err)
+			}
+		})
+	}
+}
+
+// finish carries a job to its end: every item is settled, parked or given back
+// when it returns.
+func (s *sender) finish(j *job) {
+	for {
+		s.judge(s.work, j)
+		if s.Holds.State(s.name).Held && !s.waitOut(j) {
+			s.giveBack(j)
 			return
 		}
 		next, some := j.pop()
 		if !some {
 			break
 		}
-		if work.Err() != nil {
+		if s.work.Err() != nil || !s.carryOut(j, next) {
 			j.push(next)
-			d.giveBack(j)
+			s.giveBack(j)
 			return
 		}
-		d.carryOut(stop, work, j, next)
 	}
 	for _, it := range j.accused { // nothing spoke for the provider: later again
-		d.park(it)
+		s.park(it)
 	}
 }
 
-// carryOut makes one call and does what is decided about it.
-func (d *Desk) carryOut(stop, work context.Context, j *job, s segment) {
-	if s.spacing == nil {
-		s.spacing = d.spacing()
+// carryOut makes one call and does what is decided about it. It reports false
+// when the segment is to be given back: its call was not made, was cut off, or
+// would have to be made again after a stop.
+func (s *sender) carryOut(j *job, seg segment) bool {
+	if seg.spacing == nil {
+		seg.spacing = newSpacing()
 	}
-	answer := d.call(work, s)
-	s.made, s.counted = s.made+1, true
-	if work.Err() != nil && answer.Result == providers.Unavailable {
-		j.push(s) // cut off, no verdict
-		return
+	answer, made := s.call(seg)
+	if !made {
+		return false
 	}
-	next, reason := decide(d.situation(j, s, answer))
+	seg.made, seg.counted = seg.made+1, true
+	next, reason := decide(s.situation(j, seg, answer))
 	if next != settle && !j.troubled {
-		j.troubled, j.mark = true, d.accepted.Load()
+		j.troubled, j.mark = true, s.accepted.Load()
 	}
-	alone := s.items[0]
+	alone := seg.items[0]
 	switch next {
 	case settle:
-		d.settle(work, s.items, answer)
+		s.settle(s.work, seg.items, answer)
 	case again:
-		j.push(s)
-		d.pause(stop, s.spacing.NextBackOff())
+		if !s.pause(seg.spacing.NextBackOff()) {
+			return false
+		}
+		j.push(seg)
 	case split:
-		d.Log.Info("call refused whole; splitting it", "records", len(s.items), "code", answer.Code, "reason", answer.Reason)
-		j.pushHalves(s)
+		s.Log.Info("call refused whole; splitting it", "records", len(seg.items), "code", answer.Code, "reason", answer.Reason)
+		j.pushHalves(seg)
 	case accuse:
 		if alone.accused == 0 {
-			alone.accusedAt = d.accepted.Load()
+			alone.accusedAt = s.accepted.Load()
 		}
 		alone.accused, alone.answer = alone.accused+1, answer
 		j.accused = append(j.accused, alone)
 	case goBack:
-		if d.accepted.Load() > j.mark {
+		if s.accepted.Load() > j.mark {
 			alone.rounds++
 		}
-		d.park(alone)
+		s.park(alone)
 	case die:
-		d.die(work, alone, death{code: answer.Code, reason: answer.Reason, status: answer.Status})
+		s.die(s.work, alone, death{code: answer.Code, reason: answer.Reason, status: answer.Status})
 	case holdOff:
-		s.spacing, s.made = nil, 0
-		j.push(s)
-		d.hold(work, reason, answer)
+		seg.spacing, seg.made = nil, 0
+		j.push(seg)
+		s.hold(s.work, reason, answer)
 	}
+	return true
 }
 
 // situation gathers what the decision depends on.
@@ -114,19 +198,21 @@ func (d *Desk) judge(work context.Context, j *job) {
 	}
 }
 
-// spacing is that of further calls in a call's place; its clock starts now.
-func (d *Desk) spacing() *backoff.ExponentialBackOff {
+// newSpacing is that of further calls in a call's place; its clock starts now.
+func newSpacing() *backoff.ExponentialBackOff {
 	return backoff.NewExponentialBackOff(backoff.WithInitialInterval(200*time.Millisecond),
 		backoff.WithMultiplier(2), backoff.WithMaxInterval(2*time.Second), backoff.WithMaxElapsedTime(0))
 }
 
-// pause waits, but not past a stop.
-func (d *Desk) pause(stop context.Context, wait time.Duration) {
+// pause waits; it reports false at a stop.
+func (s *sender) pause(wait time.Duration) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-stop.Done():
+		return true
+	case <-s.stop.Done():
+		return false
 	}
 }
 

@@ -26,8 +26,11 @@ import (
 // the caller tries again from what the watch then shows.
 const writeTimeout = 4 * time.Second
 
-// errStale means that somebody else changed the record first.
-var errStale = errors.New("the record changed in the meantime")
+// stale means that somebody else changed the record first, and what stands
+// there now.
+type stale struct{ standing record }
+
+func (*stale) Error() string { return "the record changed in the meantime" }
 
 // record is one key of the bucket as this pod saw it last. A deleted key is a
 // record with a revision and no value.
@@ -37,21 +40,34 @@ type record struct {
 	seen     time.Time // by this pod's monotonic clock; no clocks are compared between machines
 }
 
+// BoardSettings are what a Board needs.
+type BoardSettings struct {
+	JS     jetstream.JetStream
+	Bucket string
+	Remake func(context.Context) error // makes the bucket again when it is gone; nil: nobody does
+	Look   time.Duration               // how often to look whether the bucket is still the one watched; 0: 5 s
+	Log    *slog.Logger
+}
+
 // Board is this pod's watched view of the bucket.
 type Board struct {
+	BoardSettings
 	nc     *nats.Conn
-	kv     jetstream.KeyValue
-	log    *slog.Logger
 	loaded chan struct{} // closed when the first full view is there
 
 	mu      sync.Mutex
 	records map[string]record
+	since   time.Time     // when this view began: since then the absent keys are absent
+	fresh   bool          // the bucket had never held anything when the first view of it was taken
 	changed chan struct{} // closed and replaced at every change
 }
 
 // NewBoard is empty until Run has loaded it.
-func NewBoard(nc *nats.Conn, kv jetstream.KeyValue, log *slog.Logger) *Board {
-	return &Board{nc: nc, kv: kv, log: log, loaded: make(chan struct{}), records: map[string]record{}, changed: make(chan struct{})}
+func NewBoard(s BoardSettings) *Board {
+	if s.Look == 0 {
+		s.Look = 5 * time.Second
+	}
+	return &Board{BoardSettings: s, nc: s.JS.Conn(), loaded: make(chan struct{}), records: map[string]record{}, changed: make(chan struct{})}
 }
 
 // Run watches the bucket until ctx ends, through broker restarts and a bucket
@@ -64,7 +80,7 @@ func (b *Board) Run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		b.log.Debug("fleet state: watching again", "err", err)
+		b.Log.Debug("fleet state: watching again", "err", err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(spacing.NextBackOff()):
@@ -76,25 +92,47 @@ func (b *Board) Run(ctx context.Context) {
 func (b *Board) Loaded() <-chan struct{} { return b.loaded }
 
 func (b *Board) watch(ctx context.Context, healthy func()) error {
-	watcher, err := b.kv.WatchAll(ctx)
+	kv, err := b.JS.KeyValue(ctx, b.Bucket)
+	if errors.Is(err, jetstream.ErrBucketNotFound) && b.Remake != nil {
+		b.Log.Warn("the fleet's bucket is gone and made again", "bucket", b.Bucket)
+		err = b.Remake(ctx)
+		if err == nil {
+			kv, err = b.JS.KeyValue(ctx, b.Bucket)
+		}
+	}
 	if err != nil {
-		return fmt.Errorf("watch %s: %w", b.kv.Bucket(), err)
+		return fmt.Errorf("bucket %s: %w", b.Bucket, err)
+	}
+	made, last, err := b.identity(ctx)
+	if err != nil {
+		return err
+	}
+	watcher, err := kv.WatchAll(ctx)
+	if err != nil {
+		return fmt.Errorf("watch %s: %w", b.Bucket, err)
 	}
 	defer func() { _ = watcher.Stop() }()
 	initial := map[string]bool{}
+	look := time.NewTicker(b.Look)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-look.C:
+			// The watch of a bucket that was deleted ends in silence.
+			now, _, err := b.identity(ctx)
+			if errors.Is(err, jetstream.ErrStreamNotFound) || err == nil && !now.Equal(made) {
+				return errors.New("the bucket is gone or was made anew")
+			}
 		case entry, open := <-watcher.Updates():
 			switch {
 			case !open:
 				return errors.New("the watch ended")
 			case entry == nil:
 				healthy()
-				b.forgetAllBut(initial)
+				b.begin(initial, last == 0)
 				initial = nil
-				b.markLoaded()
 			default:
 				if initial != nil {
 					initial[entry.Key()] = true
@@ -109,19 +147,33 @@ func (b *Board) watch(ctx context.Context, healthy func()) error {
 	}
 }
 
-func (b *Board) markLoaded() {
-	select {
-	case <-b.loaded:
-	default:
-		close(b.loaded)
+// identity is when the bucket was made and the last revision in it.
+func (b *Board) identity(ctx context.Context) (made time.Time, last uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	stream, err := b.JS.Stream(ctx, "KV_"+b.Bucket)
+	if err != nil {
+		return time.Time{}, 0, fmt.Errorf("bucket %s: %w", b.Bucket, err)
 	}
+	info := stream.CachedInfo()
+	return info.Created, info.State.LastSeq, nil
 }
 
-// forgetAllBut drops keys that a fresh view of the bucket no longer has: the
-// bucket was purged or made again while nobody watched.
-func (b *Board) forgetAllBut(present map[string]bool) {
+// begin is a full view of the bucket, the first or one after a gap: keys that
+// it does not have are dropped, for the bucket was purged or made again while
+// nobody watched. Only a first view can tell a bucket that never held anything
+// from one that was wiped.
+func (b *Board) begin(present map[string]bool, empty bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	select {
+	case <-b.loaded:
+		b.fresh = false
+	default:
+		b.fresh = empty
+		close(b.loaded)
+	}
+	b.since = time.Now()
 	for key := range b.records {
 		if !present[key] {
 			delete(b.records, key)
@@ -134,14 +186,16 @@ func (b *Board) forgetAllBut(present map[string]bool) {
 // first seen. Our own write may show up before an older change that the watch
 // still has to bring; the next update mends that, and compare-and-set never
 // trusts the board alone.
-func (b *Board) note(key string, value []byte, revision uint64) {
+func (b *Board) note(key string, value []byte, revision uint64) record {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if known, ok := b.records[key]; ok && known.revision == revision {
-		return
+		return known
 	}
-	b.records[key] = record{value: value, revision: revision, seen: time.Now()}
+	noted := record{value: value, revision: revision, seen: time.Now()}
+	b.records[key] = noted
 	b.wake()
+	return noted
 }
 
 func (b *Board) wake() {
@@ -154,16 +208,28 @@ func (b *Board) wake() {
 func (b *Board) look(key string) (record, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.records[key], b.changed
+	known, ok := b.records[key]
+	if !ok {
+		known.seen = b.since
+	}
+	return known, b.changed
+}
+
+// neverHeldAnything reports whether the bucket was empty, since ever, when
+// this pod first saw it.
+func (b *Board) neverHeldAnything() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.fresh
 }
 
 // write changes key from the given revision (0: it was never there) by
-// compare-and-set; a nil state deletes it. The server's ack is the proof. On
-// errStale the board already shows what stands there instead.
+// compare-and-set; a nil state deletes it. The server's ack is the proof; a
+// *stale error carries what stands there instead, and the board shows it.
 func (b *Board) write(ctx context.Context, key string, state any, revision uint64) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	message := nats.NewMsg("$KV." + b.kv.Bucket() + "." + key)
+	message := nats.NewMsg("$KV." + b.Bucket + "." + key)
 	if state == nil {
 		message.Header.Set("KV-Operation", "DEL")
 	} else {
@@ -187,10 +253,11 @@ func (b *Board) write(ctx context.Context, key string, state any, revision uint6
 	}
 	if ack.Error != nil {
 		if ack.Error.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || ack.Error.ErrorCode == wrongLastSequenceReplicated {
-			if err := b.reread(ctx, key); err != nil {
-				return 0, errors.Join(errStale, err)
+			standing, err := b.reread(ctx, key)
+			if err != nil {
+				return 0, fmt.Errorf("the record changed in the meantime; what stands there now is not known: %w", err)
 			}
-			return 0, errStale
+			return 0, &stale{standing}
 		}
 		return 0, fmt.Errorf("write %s: %w", key, ack.Error)
 	}
@@ -204,30 +271,24 @@ const wrongLastSequenceReplicated jetstream.ErrorCode = 10164
 
 // reread asks the stream's leader: a direct read may be answered by a replica
 // that has not seen the competing write yet.
-func (b *Board) reread(ctx context.Context, key string) error {
-	request := fmt.Sprintf(`{"last_by_subj":"$KV.%s.%s"}`, b.kv.Bucket(), key)
-	answer, err := b.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET.KV_"+b.kv.Bucket(), []byte(request))
+func (b *Board) reread(ctx context.Context, key string) (record, error) {
+	request := fmt.Sprintf(`{"last_by_subj":"$KV.%s.%s"}`, b.Bucket, key)
+	answer, err := b.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET.KV_"+b.Bucket, []byte(request))
 	if err != nil {
-		return fmt.Errorf("read %s: %w", key, err)
+		return record{}, fmt.Errorf("read %s: %w", key, err)
 	}
 	var stored struct {
 		Message struct {
 			Seq  uint64 `json:"seq"`
 			Data []byte `json:"data"`
-			Head []byte `json:"hdrs"`
 		} `json:"message"`
 		Error *jetstream.APIError `json:"error"`
 	}
 	if err := json.Unmarshal(answer.Data, &stored); err != nil {
-		return fmt.Errorf("read %s: unreadable answer: %w", key, err)
+		return record{}, fmt.Errorf("read %s: unreadable answer: %w", key, err)
 	}
-	if stored.Error != nil {
-		if stored.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound {
-			b.note(key, nil, 0)
-			return nil
-		}
-		return fmt.Errorf("read %s: %w", key, stored.Error)
+	if stored.Error != nil && stored.Error.ErrorCode != jetstream.JSErrCodeMessageNotFound {
+		return record{}, fmt.Errorf("read %s: %w", key, stored.Error)
 	}
-	b.note(key, stored.Message.Data, stored.Message.Seq)
-	return nil
+	return b.note(key, stored.Message.Data, stored.Message.Seq), nil // absent: no value, revision 0
 }

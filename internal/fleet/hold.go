@@ -109,12 +109,11 @@ func (h *Holds) Begin(ctx context.Context, provider, reason, detail string, floo
 	now := time.Now()
 	hold := Hold{Reason: reason, Detail: detail, Since: now.UTC(), Until: now.Add(pause).UTC(), Pause: pause}
 	_, err := h.board.write(ctx, holdKey(provider), hold, rec.revision)
-	if errors.Is(err, errStale) {
-		rec, _ = h.board.look(holdKey(provider))
-		if _, held := decodeHold(rec); held {
+	if s, ok := errors.AsType[*stale](err); ok {
+		if _, held := decodeHold(s.standing); held {
 			return false
 		}
-		_, err = h.board.write(ctx, holdKey(provider), hold, rec.revision)
+		_, err = h.board.write(ctx, holdKey(provider), hold, s.standing.revision)
 	}
 	if err != nil {
 		h.log.Warn("hold could not be shared with the fleet; this pod keeps it alone", "provider", provider, "err", err)
@@ -197,7 +196,7 @@ func (h *Holds) Resume(ctx context.Context, provider string) (bool, error) {
 		if err == nil {
 			return true, nil
 		}
-		if !errors.Is(err, errStale) {
+		if _, ok := errors.AsType[*stale](err); !ok {
 			return false, err
 		}
 	}

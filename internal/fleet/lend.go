@@ -1,0 +1,60 @@
+package fleet
+
+import (
+	"context"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// lendSubject is where a borrower asks. It is heard by every pod, and only the
+// one that holds the highest number acts on it.
+func lendSubject(provider string) string { return "tokenrelay.permits." + provider + ".lend" }
+
+// Lend listens for borrowers until ctx ends: commands that need one call and
+// leave again, while the pods keep all permits to themselves.
+func (p *Permits) Lend(ctx context.Context) error {
+	asked, err := p.Board.nc.Subscribe(lendSubject(p.Provider), func(m *nats.Msg) { p.asked(string(m.Data)) })
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return asked.Unsubscribe()
+}
+
+// asked marks our permit for the borrower when it is the fleet's highest.
+func (p *Permits) asked(borrower string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for number := maxCap - 1; number >= 0; number-- {
+		rec, _ := p.Board.look(permitKey(p.Provider, number))
+		if standing, present := decodePermit(rec); !present || standing.Holder == "" {
+			continue
+		}
+		if permit, ours := p.held[number]; ours {
+			permit.mu.Lock()
+			defer permit.mu.Unlock()
+			if permit.lend == "" {
+				permit.lend = borrower
+				close(permit.wanted)
+			}
+		}
+		return // the highest is another pod's: that one acts
+	}
+}
+
+// maxCap is the most calls that CleverTap allows any account
+// (developer.clevertap.com/docs/api-request-limit).
+const maxCap = 15
+
+// Borrow takes a permit for a command: a free one, or one that a pod lends. It
+// is given back like any other.
+func (p *Permits) Borrow(ctx context.Context) (*Permit, error) {
+	if number, _, at, _ := p.next(); number >= 0 && time.Until(at) <= 0 {
+		return p.Take(ctx)
+	}
+	if err := p.Board.nc.Publish(lendSubject(p.Provider), []byte(p.Self)); err != nil {
+		return nil, err
+	}
+	return p.Take(ctx)
+}
