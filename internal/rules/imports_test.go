@@ -1,0 +1,173 @@
+package rules_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rule is who a package may import besides the standard library. Everything
+// else is forbidden to it; its tests may import any package of ours.
+type rule struct {
+	ours    string // packages of ours, without the module's path
+	modules string // of others, by their names in `modules`
+	why     string // for who wants to import more
+}
+
+// rules has one for each package: a new package without a rule is an error.
+var rules = map[string]rule{
+	"event":   {"", "json", "the event is a leaf: everybody may know it, so it knows nobody"},
+	"batcher": {"", "", "the batcher is generic: it knows neither events nor providers"},
+
+	"publisher": {"event", "backoff json nats", "apps link it: it may not pull the worker in"},
+	"consumer":  {"", "backoff nats", "the consumer knows JetStream; what an event or a provider is it refuses to know"},
+	"dlq":       {"", "json nats", "a letter is bytes, headers and a code, whatever provider refused it"},
+	"sandbox":   {"", "json", "apps link it in their tests: a double of the providers shares no code with who calls them"},
+
+	"providers":                {"event", "", "the vocabulary of all providers, without any of them"},
+	"providers/clevertap":      {"event providers providers/internal/call providers/internal/scrub", "json", "a provider knows HTTP and no JetStream, and no other provider"},
+	"providers/courier":        {"event providers providers/internal/call providers/internal/scrub", "json", "a provider knows HTTP and no JetStream, and no other provider"},
+	"providers/internal/call":  {"providers providers/internal/scrub", "", "one HTTP request for every provider"},
+	"providers/internal/scrub": {"event providers", "json", "hides an event's own values in a text"},
+	"providers/providerstest":  {"event providers", "", "the suite that every provider runs knows none of them"},
+
+	"internal/broker":            {"", "nats-server", "the embedded server; its streams are the consumer's matter"},
+	"internal/broker/brokertest": {"internal/broker", "nats", "for tests only"},
+	"internal/config":            {"", "backoff kong nats", "reads settings; what they are for is the app's matter"},
+	"internal/ops":               {"", "nats prometheus tint", "shows what it is told; the app hands in whom to ask"},
+	"internal/fleet":             {"", "backoff json nats", "permits and holds are records in a bucket; what a provider answered is delivery's matter"},
+	"internal/delivery":          {"batcher consumer dlq event internal/fleet providers", "backoff json nats prometheus", "decides for every provider alike: it may not know one"},
+	"internal/app": {
+		"consumer dlq event internal/config internal/delivery internal/fleet internal/ops providers providers/clevertap providers/courier",
+		"backoff nats prometheus", "wires the worker together; the only package that knows all rooms",
+	},
+	"internal/dev": {
+		"consumer dlq event internal/app internal/broker internal/config publisher sandbox",
+		"nats progressbar", "everything in one process; nobody but `worker dev` may use it",
+	},
+	"internal/rules": {"", "", "tests only"},
+
+	"cmd/worker":    {"internal/app internal/config internal/dev internal/ops sandbox", "term", "a thin main"},
+	"cmd/publisher": {"event internal/config publisher", "json nats progressbar term time", "a thin main over the publisher"},
+	"cmd/sandbox":   {"internal/config sandbox", "", "a thin main over the sandbox"},
+}
+
+// modules are those of others, by their names in `rules`. Those without a name
+// there are for tests.
+var modules = map[string]string{
+	"backoff":     "github.com/cenkalti/backoff/v4",
+	"json":        "github.com/go-json-experiment/json",
+	"kong":        "github.com/alecthomas/kong",
+	"nats":        "github.com/nats-io/nats.go github.com/nats-io/nuid",
+	"nats-server": "github.com/nats-io/nats-server/v2",
+	"progressbar": "github.com/schollz/progressbar/v3",
+	"prometheus":  "github.com/prometheus/client_golang",
+	"term":        "golang.org/x/term",
+	"time":        "golang.org/x/time",
+	"tint":        "github.com/lmittmann/tint",
+}
+
+// testModules are what tests may import beyond what any package may.
+var testModules = strings.Fields(`
+	github.com/Shopify/toxiproxy/v2
+	github.com/nats-io/nkeys
+	github.com/santhosh-tekuri/jsonschema/v6
+	go.uber.org/goleak
+	golang.org/x/sync
+	pgregory.net/rapid`)
+
+func TestEveryPackageKeepsToItsImports(t *testing.T) {
+	t.Parallel()
+	files(t) // so that a result in the go tool's cache is as old as the tree
+	all := list(t)
+	seen := map[string]bool{}
+	for _, path := range slices.Sorted(maps.Keys(all)) {
+		p := all[path]
+		if !p.ours() {
+			continue
+		}
+		name := short(path)
+		seen[name] = true
+		r, ok := rules[name]
+		if !ok {
+			t.Errorf("%s has no rule: say in internal/rules/imports_test.go whom it may import, and why", name)
+			continue
+		}
+		allowed := allowedModules(r)
+		for _, imported := range p.Imports {
+			switch q := all[imported]; {
+			case q == nil || q.Standard:
+			case q.ours() && !slices.Contains(strings.Fields(r.ours), short(imported)):
+				t.Errorf("%s imports %s, which its rule does not allow: %s", name, short(imported), r.why)
+			case !q.ours() && !slices.Contains(allowed, q.Module.Path):
+				t.Errorf("%s imports %s, which its rule does not allow: %s", name, imported, r.why)
+			}
+		}
+		for _, imported := range slices.Concat(p.TestImports, p.XTestImports) {
+			if q := all[imported]; q != nil && !q.Standard && !q.ours() && !slices.Contains(knownModules(), q.Module.Path) {
+				t.Errorf("a test of %s imports %s: say in internal/rules/imports_test.go that tests may", name, imported)
+			}
+		}
+	}
+	for name := range rules {
+		if !seen[name] {
+			t.Errorf("the rule of %s is for a package that does not exist", name)
+		}
+	}
+}
+
+func allowedModules(r rule) []string {
+	var allowed []string
+	for _, name := range strings.Fields(r.modules) {
+		allowed = append(allowed, strings.Fields(modules[name])...)
+	}
+	return allowed
+}
+
+func knownModules() []string {
+	known := slices.Clone(testModules)
+	for _, paths := range modules {
+		known = append(known, strings.Fields(paths)...)
+	}
+	return known
+}
+
+// What apps import must stay small, all that it drags along included.
+func TestWhatAppsLinkStaysSmall(t *testing.T) {
+	t.Parallel()
+	files(t)
+	all := list(t)
+	for name, most := range map[string][]string{
+		"event":   {"github.com/go-json-experiment/json"},
+		"sandbox": {"github.com/go-json-experiment/json"},
+		"publisher": {
+			"github.com/go-json-experiment/json", "github.com/cenkalti/backoff/v4", "github.com/nats-io/nats.go", "github.com/nats-io/nkeys",
+			"github.com/nats-io/nuid", "github.com/klauspost/compress", "golang.org/x/crypto", "golang.org/x/sys", "golang.org/x/text",
+		},
+	} {
+		p := all[module+"/"+name]
+		if p == nil {
+			t.Fatalf("no package %s", name)
+		}
+		for _, path := range p.Deps {
+			if q := all[path]; q.Module != nil && !q.ours() && !slices.Contains(most, q.Module.Path) {
+				t.Errorf("whoever imports %s now links %s", name, path)
+			}
+		}
+	}
+}
+
+func TestNoBinaryLinksTheTestingPackage(t *testing.T) {
+	t.Parallel()
+	for _, p := range listOurs(t) {
+		if !isTestSupport(short(p.ImportPath)) && slices.Contains(p.Deps, "testing") {
+			t.Errorf("%s links package testing: which of its imports is for tests?", short(p.ImportPath))
+		}
+	}
+}
+
+// isTestSupport says whether a package, or the package of a file, is for tests.
+func isTestSupport(path string) bool {
+	return strings.HasPrefix(path, "providers/providerstest") || strings.HasPrefix(path, "internal/broker/brokertest")
+}
