@@ -101,6 +101,8 @@ func TestAnswers(t *testing.T) {
 		"equal records, both numbers":   {answer("partial", 3, fail("531", skip+"3", `"tok-A"`, `"obj-1"`), fail("532", skip+"1", `"tok-A"`, `"obj-1"`)), "0:532 2:531"},
 		"equal records, foreign number": {answer("partial", 4, fail("531", skip+"5", `"tok-A"`, `"obj-1"`)), "0:531"},
 		"one type of two":               {answer("partial", 4, failType("tok-A", "obj-1", "gcm")), "3:534"},
+		"type against the number":       {answer("partial", 4, strings.Replace(failType("tok-A", "obj-1", "gcm"), "{", `{"error":"`+skip+`1",`, 1)), "3:534"},
+		"type, late number":             {answer("partial", 3, strings.Replace(failType("tok-A", "obj-1", "fcm"), "534", "535", 1), strings.Replace(failType("tok-A", "obj-1", "fcm"), "{", `{"error":"`+skip+`1",`, 1)), "0:534 2:535"},
 		"both types":                    {answer("partial", 3, failType("tok-A", "obj-1", "gcm"), failType("tok-A", "obj-1", "fcm")), "0:534 3:534"},
 
 		"empty":                       {"", "ambiguous"},

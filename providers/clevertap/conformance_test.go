@@ -37,7 +37,7 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	providerstest.Run(t, providerstest.Subject{
 		New: func(t *testing.T, o providerstest.Options) providers.Provider {
-			return start(t, clevertap.Settings{BaseURL: o.BaseURL, Timeout: o.Timeout, MaxRetryAfter: o.MaxRetryAfter})
+			return start(t, clevertap.Settings{BaseURL: o.BaseURL, Timeout: o.Timeout, MaxRetryAfter: o.MaxRetryAfter, Transport: o.Transport})
 		},
 		Secrets: []string{accountID, passcode},
 		Event: func(n int) *event.Event {

@@ -37,7 +37,7 @@ func TestConformance(t *testing.T) {
 	}
 	providerstest.Run(t, providerstest.Subject{
 		New: func(t *testing.T, o providerstest.Options) providers.Provider {
-			return start(t, courier.Settings{BaseURL: o.BaseURL, BodyToken: true, Timeout: o.Timeout, MaxRetryAfter: o.MaxRetryAfter})
+			return start(t, courier.Settings{BaseURL: o.BaseURL, BodyToken: true, Timeout: o.Timeout, MaxRetryAfter: o.MaxRetryAfter, Transport: o.Transport})
 		},
 		Secrets: []string{apiKey},
 		Event: func(n int) *event.Event {

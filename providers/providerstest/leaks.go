@@ -84,8 +84,9 @@ func testLeaks(t *testing.T, s Subject) {
 	hidden := append(private(e), s.Secrets...)
 	var echoes []string
 	for _, value := range hidden {
+		echoes = append(echoes, value)
 		for _, form := range forms(value) {
-			echoes = append(echoes, "bad value "+form+" given", form, "x"+form+"x")
+			echoes = append(echoes, "bad value "+form+" given")
 		}
 	}
 	traces := traces(hidden)

@@ -21,6 +21,7 @@ type Options struct {
 	BaseURL       string
 	Timeout       time.Duration
 	MaxRetryAfter time.Duration
+	Transport     http.RoundTripper // nil for the provider's own
 }
 
 // Subject is a provider under test.

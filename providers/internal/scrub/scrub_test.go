@@ -44,6 +44,8 @@ func TestLine(t *testing.T) {
 
 		{"token dYfu:APA\u200b91bEf/Aq1b6 \ufeff", "head: token [redacted]"},
 
+		{"overlapping dYfu:APA91bEf/Aq1b6-and-more", "head: overlapping [redacted]"},
+
 		{"shortened dYfu:APA91bE...", "head: shortened [redacted]..."},
 		{"too short dYfu:...", "head: too short dYfu:..."},
 		{"user 7 of 77 in 17", "head: user [redacted] of 77 in 17"},
@@ -54,7 +56,7 @@ func TestLine(t *testing.T) {
 		{"[\\ud83d\\ude00 \\ud83d \\udead]", "head: [\\ud83d\\ude00 \\ud83d \\udead]"},
 		{"key p@ss/word and p%40ss%2Fword", "head: key [redacted] and [redacted]"},
 	} {
-		if got := scrubber("p@ss/word").Line("head", c.text); got != c.want {
+		if got := scrubber("p@ss/word", "b6-and-more").Line("head", c.text); got != c.want {
 			t.Errorf("%q\ngot  %q\nwant %q", c.text, got, c.want)
 		}
 	}

@@ -25,8 +25,8 @@ func look(original string) view {
 }
 
 // depth is how many escapes are undone one after the other: a page may show
-// JSON, JSON may stand in JSON, and net/http quotes what it could not read.
-const depth = 3
+// JSON, and JSON may stand in JSON.
+const depth = 2
 
 // viewsOf are all the readings of a text: as it is, and after undoing escapes
 // of URLs, of queries, of JSON and of HTML in every order. Escapes that do not
