@@ -31,6 +31,9 @@ type importCommand struct {
 
 // AfterApply checks what goes together.
 func (c *importCommand) AfterApply(check *config.Check) error {
+	if c.File == "" {
+		return nil // told already
+	}
 	if c.Format == "auto" {
 		switch ext := strings.ToLower(filepath.Ext(c.File)); {
 		case ext == ".csv":
