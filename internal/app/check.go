@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -45,123 +46,184 @@ func broken(format string, args ...any) Finding {
 	return Finding{Broken: true, Text: fmt.Sprintf(format, args...)}
 }
 
-// checkTimeout bounds each question to the broker.
+// checkTimeout bounds the questions to the broker.
 const checkTimeout = 10 * time.Second
 
-// Check looks at everything that `worker run` would need and changes nothing.
+// Check looks at everything that `worker run` would need. It changes nothing,
+// but for a permit that it borrows while it asks CleverTap.
 func Check(ctx context.Context, s config.Worker) iter.Seq[Finding] {
 	return func(yield func(Finding) bool) {
-		_ = checkBroker(ctx, s, yield) && checkProviders(ctx, s, yield)
+		c := &checker{settings: s, yield: yield}
+		_ = c.broker(ctx)
+		c.providers(ctx)
+		c.close()
 	}
 }
 
-// checkBroker reports false when nobody wants to hear more.
-func checkBroker(ctx context.Context, s config.Worker, yield func(Finding) bool) bool {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+// checker is one run of Check: what it found open on its way.
+type checker struct {
+	settings config.Worker
+	yield    func(Finding) bool
+	deaf     bool // nobody wants to hear more
+
+	conn    *nats.Conn
+	board   *fleet.Board
+	noFleet bool // there is no bucket, so nobody holds a permit
+	end     func()
+}
+
+func (c *checker) say(f Finding) {
+	if !c.deaf {
+		c.deaf = !c.yield(f)
+	}
+}
+
+func (c *checker) close() {
+	if c.end != nil {
+		c.end()
+	}
+	if c.conn != nil {
+		c.conn.Close()
+	}
+}
+
+// broker reports whether the fleet's state could be read.
+func (c *checker) broker(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	conn, err := s.NATS.Connect(ctx, "tokenrelay worker check")
+	conn, err := c.settings.NATS.Connect(bounded, "tokenrelay worker check")
 	if err != nil {
-		return yield(broken("%v", err))
+		c.say(broken("%v", err))
+		return err
 	}
-	defer conn.Close()
-	if !yield(fine("NATS: server %s", conn.ConnectedServerVersion())) {
-		return false
-	}
+	c.conn = conn
+	c.say(fine("NATS: server %s", conn.ConnectedServerVersion()))
 	js, err := jetstream.New(conn)
 	if err != nil {
-		return yield(broken("JetStream: %v", err))
+		c.say(broken("JetStream: %v", err))
+		return err
 	}
-	found, err := consumer.Drift(ctx, js, Topology(s, false))
+	found, err := consumer.Drift(bounded, js, Topology(c.settings, false))
 	if err != nil {
-		return yield(broken("%v", err))
+		c.say(broken("%v", err))
+		return err
 	}
 	for _, f := range found {
-		if !yield(Finding{Broken: f.Severity == consumer.Broken, Warning: f.Severity == consumer.Warning, Text: f.String()}) {
-			return false
-		}
+		c.say(Finding{Broken: f.Severity == consumer.Broken, Warning: f.Severity == consumer.Warning, Text: f.String()})
 	}
-	if len(found) == 0 && !yield(fine("streams, consumers and bucket are as declared")) {
-		return false
+	if len(found) == 0 {
+		c.say(fine("streams, consumers and bucket are as declared"))
 	}
-	return checkHolds(ctx, conn, js, s, yield)
+	if _, err := js.KeyValue(bounded, consumer.FleetBucket); errors.Is(err, jetstream.ErrBucketNotFound) {
+		c.noFleet = true // it has its line already
+		return err
+	}
+	if c.board, c.end, err = watchBoard(ctx, bounded, js); err != nil {
+		c.say(broken("%v", err))
+		return err
+	}
+	c.fleet()
+	return nil
 }
 
-func checkHolds(ctx context.Context, conn *nats.Conn, js jetstream.JetStream, s config.Worker, yield func(Finding) bool) bool {
-	holds, end, err := openHolds(ctx, conn, js)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		return true // has its line already
-	}
-	if err != nil {
-		return yield(broken("%v", err))
-	}
-	defer end()
-	for _, name := range s.Providers.Names {
+// fleet shows holds and permits.
+func (c *checker) fleet() {
+	holds := fleet.NewHolds(c.board, "", fleet.Schedule{}, 0, slog.New(slog.DiscardHandler))
+	for _, name := range c.settings.Providers.Names {
 		state := holds.State(name)
-		finding := fine("%s: not held", name)
-		if state.Held {
-			finding = warned("%s: held since %s, next probe %s: %s (%s); `worker resume %s` ends it", name,
-				state.Hold.Since.Format(time.RFC3339), state.Hold.Until.Format(time.RFC3339), state.Hold.Reason, state.Hold.Detail, name)
+		if !state.Held {
+			c.say(fine("%s: not held", name))
+			continue
 		}
-		if !yield(finding) {
-			return false
+		c.say(warned("%s: held since %s, next probe %s: %s (%s); `worker resume %s` ends it", name,
+			state.Hold.Since.Format(time.RFC3339), state.Hold.Until.Format(time.RFC3339), state.Hold.Reason, state.Hold.Detail, name))
+	}
+	if !slices.Contains(c.settings.Providers.Names, event.CleverTap) {
+		return
+	}
+	state := c.permits().State()
+	for _, number := range slices.Sorted(maps.Keys(state)) {
+		permit := state[number]
+		if permit.Holder == "" {
+			c.say(fine("%s: permit %d is free since %s", event.CleverTap, number, permit.Since.Format(time.RFC3339)))
+			continue
 		}
-	}
-	return true
-}
-
-// openHolds shows the fleet's holds to a command that leaves again.
-func openHolds(ctx context.Context, conn *nats.Conn, js jetstream.JetStream) (*fleet.Holds, func(), error) {
-	if _, err := js.KeyValue(ctx, consumer.FleetBucket); err != nil {
-		return nil, nil, fmt.Errorf("bucket %s: %w", consumer.FleetBucket, err)
-	}
-	log := slog.New(slog.DiscardHandler)
-	board := fleet.NewBoard(fleet.BoardSettings{JS: js, Bucket: consumer.FleetBucket, Log: log})
-	watching, stop := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() { defer close(ended); board.Run(watching) }()
-	end := func() { stop(); <-ended }
-	select {
-	case <-board.Loaded():
-		return fleet.NewHolds(board, "operator", fleet.Schedule{}, 0, log), end, nil
-	case <-ctx.Done():
-		end()
-		return nil, nil, fmt.Errorf("bucket %s: no answer: %w", consumer.FleetBucket, ctx.Err())
+		c.say(fine("%s: permit %d is held by %s since %s", event.CleverTap, number, permit.Holder, permit.Since.Format(time.RFC3339)))
 	}
 }
 
-// checkProviders asks CleverTap to validate a made-up record without storing
-// it. Courier has nothing of the kind; its key shows with the first event.
-func checkProviders(ctx context.Context, s config.Worker, yield func(Finding) bool) bool {
-	if slices.Contains(s.Providers.Names, event.CleverTap) && !yield(checkCleverTap(ctx, s)) {
-		return false
-	}
-	if slices.Contains(s.Providers.Names, event.Courier) {
-		return yield(fine("courier: it has no dry run; the key is tried by the first event"))
-	}
-	return true
+func (c *checker) permits() *fleet.Permits {
+	return newPermits(c.board, podName()+"-check", c.settings, slog.New(slog.DiscardHandler))
 }
 
-func checkCleverTap(ctx context.Context, s config.Worker) Finding {
-	client, err := NewCleverTap(s)
+// providers asks CleverTap to validate a made-up record without storing it.
+// Courier has nothing of the kind; its key shows with the first event.
+func (c *checker) providers(ctx context.Context) {
+	if slices.Contains(c.settings.Providers.Names, event.CleverTap) {
+		c.say(c.cleverTap(ctx))
+	}
+	if slices.Contains(c.settings.Providers.Names, event.Courier) {
+		c.say(fine("%s: it has no dry run; the key is tried by the first event", event.Courier))
+	}
+}
+
+// cleverTap makes one call, under a permit unless there can be no other caller.
+func (c *checker) cleverTap(ctx context.Context) Finding {
+	client, err := NewCleverTap(c.settings)
 	if err != nil {
-		return broken("clevertap: %v", err)
+		return broken("%s: %v", event.CleverTap, err)
 	}
 	record, err := client.Prepare(&event.Event{ObjectID: "tokenrelay-check", Token: "tokenrelay-check", Type: "fcm"})
 	if err != nil {
-		return broken("clevertap: %v", err)
+		return broken("%s: %v", event.CleverTap, err)
+	}
+	switch {
+	case c.board != nil:
+		waiting, cancel := context.WithTimeout(ctx, c.settings.Delivery.PermitLease+checkTimeout)
+		defer cancel()
+		permit, err := c.permits().Borrow(waiting)
+		if err != nil {
+			return warned("%s: not asked, no permit for the call came free within %s", event.CleverTap, c.settings.Delivery.PermitLease+checkTimeout)
+		}
+		defer permit.GiveBack(context.WithoutCancel(ctx))
+		if _, ok := permit.Await(waiting); !ok {
+			return warned("%s: not asked, the permit for the call was lost", event.CleverTap)
+		}
+	case !c.noFleet:
+		return warned("%s: not asked, its calls need a permit from NATS", event.CleverTap)
 	}
 	answer := client.DryRun(ctx, []providers.Record{record})
 	switch answer.Result {
 	case providers.OK, providers.Partial: // a made-up record may be refused: the account was let in
-		return fine("clevertap: the account and the passcode are accepted")
+		return fine("%s: the account and the passcode are accepted", event.CleverTap)
 	case providers.Throttled:
-		return warned("clevertap: %s", answer.Reason)
+		return warned("%s: %s", event.CleverTap, answer.Reason)
 	}
 	text := strings.TrimSuffix(answer.Reason, ".")
 	if answer.Hint != "" {
 		text += "; " + answer.Hint
 	}
-	return broken("clevertap: %s", text)
+	return broken("%s: %s", event.CleverTap, text)
+}
+
+// watchBoard shows the fleet's state to a command that leaves again; loading
+// bounds the wait for it.
+func watchBoard(ctx, loading context.Context, js jetstream.JetStream) (*fleet.Board, func(), error) {
+	if _, err := js.KeyValue(loading, consumer.FleetBucket); err != nil {
+		return nil, nil, fmt.Errorf("bucket %s: %w", consumer.FleetBucket, err)
+	}
+	board := fleet.NewBoard(fleet.BoardSettings{JS: js, Bucket: consumer.FleetBucket, Log: slog.New(slog.DiscardHandler)})
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() { defer close(ended); board.Run(watching) }()
+	end := func() { stop(); <-ended }
+	select {
+	case <-board.Loaded():
+		return board, end, nil
+	case <-loading.Done():
+		end()
+		return nil, nil, fmt.Errorf("bucket %s: no answer: %w", consumer.FleetBucket, context.Cause(loading))
+	}
 }
 
 // Resume ends a provider's hold for the whole fleet and reports whether there
@@ -178,10 +240,10 @@ func Resume(ctx context.Context, settings config.NATS, provider string) (bool, e
 	if err != nil {
 		return false, fmt.Errorf("JetStream: %w", err)
 	}
-	holds, end, err := openHolds(ctx, conn, js)
+	board, end, err := watchBoard(ctx, ctx, js)
 	if err != nil {
 		return false, err
 	}
 	defer end()
-	return holds.Resume(ctx, provider)
+	return fleet.NewHolds(board, "", fleet.Schedule{}, 0, slog.New(slog.DiscardHandler)).Resume(ctx, provider)
 }

@@ -50,16 +50,22 @@ type Worker struct {
 // New is a worker that has started nothing yet. force lets the start lower
 // replicas and ages of existing streams.
 func New(settings config.Worker, force bool, log *slog.Logger) *Worker {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "pod"
-	}
 	w := &Worker{
-		settings: settings, force: force, log: log, self: host + "-" + nuid.Next()[16:],
+		settings: settings, force: force, log: log, self: podName(),
 		registry: ops.NewRegistry(), readiness: &ops.Readiness{},
 	}
 	w.server = ops.NewServer(settings.HTTP.Addr, w.readiness, w.registry, log)
 	return w
+}
+
+// podName is the host's name, which a platform makes the pod's, and something
+// of this start's own.
+func podName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "pod"
+	}
+	return host + "-" + nuid.Next()[16:]
 }
 
 // Run starts the worker, works until ctx is done and ends in order, within
