@@ -1,0 +1,56 @@
+# Everything here needs Go, git and make; `race` and `lint` a C compiler and time, too.
+
+GO       ?= go
+# One test of a package that hangs must not take the others' time.
+TIMEOUT  ?= 8m
+FUZZTIME ?= 20s
+SAMPLE   ?= 6000
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test race lint fmt fuzz bench check clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: bin/worker ## watch sample events go through a broker into both (fake) providers, under a minute
+	bin/worker dev --once --sample $(SAMPLE)
+
+build: bin/worker bin/publisher bin/sandbox ## build the commands into bin/
+
+# Go knows better than make what is out of date.
+.PHONY: bin/worker bin/publisher bin/sandbox
+bin/worker bin/publisher bin/sandbox:
+	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./cmd/$(notdir $@)
+
+test: ## run all tests
+	CGO_ENABLED=0 $(GO) test -timeout $(TIMEOUT) ./...
+
+race: ## run all tests under the race detector; needs a C compiler
+	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) ./...
+
+fmt: ## format all files
+	$(GO) fmt ./...
+
+lint: bin/golangci-lint ## run the linters of .golangci.yml; the first time it builds them
+	bin/golangci-lint run ./...
+
+# Its version is pinned in tools/go.mod.
+bin/golangci-lint: tools/go.mod tools/go.sum
+	CGO_ENABLED=0 $(GO) -C tools build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+fuzz: ## give each fuzz target FUZZTIME (20s)
+	@grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+			echo "$$target of $$(dirname "$$file")"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null || exit 1; \
+		done; \
+	done
+
+bench: ## compare the worker with a featureless loop: tokens/s, CPU a token, peak memory; takes minutes
+	$(GO) run ./internal/bench
+
+check: ## what .ci/run does: everything that must hold before a change lands
+	bash .ci/run
+
+clean: ## remove what was built
+	rm -rf bin
