@@ -108,7 +108,7 @@ func New(s Settings) (*Client, error) {
 				"Content-Type":           {"application/json; charset=utf-8"},
 				"User-Agent":             {"tokenrelay"},
 			},
-			Frame:         call.Frame{Open: []byte(`{"d":[`), Between: []byte(`,`), Close: []byte(`]}`)},
+			Frame:         call.Frame{Open: `{"d":[`, Between: `,`, Close: `]}`},
 			CheckAccess:   "check CLEVERTAP_ACCOUNT_ID, CLEVERTAP_PASSCODE and CLEVERTAP_REGION",
 			CheckURL:      "check CLEVERTAP_BASE_URL and CLEVERTAP_REGION",
 			Timeout:       s.Timeout,

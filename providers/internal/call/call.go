@@ -101,12 +101,10 @@ func (c *Client) Do(ctx context.Context, u *url.URL, records []providers.Record)
 	ctx, cancel := context.WithTimeoutCause(ctx, c.settings.Timeout, c.late)
 	defer cancel()
 
-	body := newBody(c.settings.Frame, records)
-	defer body.Close()
-
+	body := c.settings.Frame.body(records)
 	req := c.template.WithContext(ctx)
 	req.URL, req.Host = u, u.Host
-	req.Body, req.ContentLength = body, c.settings.Frame.size(records)
+	req.Body, req.ContentLength = io.NopCloser(body), body.Size()
 
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
