@@ -33,7 +33,7 @@ var (
 var (
 	errNoAnswer = errors.New("no answer from the broker")
 	errBusy     = errors.New("the stream cannot take messages now")
-	errGaveUp   = fmt.Errorf("Settings.GiveUp has passed: %w", context.DeadlineExceeded)
+	errGaveUp   = fmt.Errorf("time is up: %w", context.DeadlineExceeded)
 )
 
 // Refusal is the broker's word that it did not store the event. It unwraps to

@@ -90,7 +90,7 @@ func (b *mailbox) post(m *nats.Msg) sending {
 }
 
 // await waits for the answer until ctx is done or wait is over. The error is
-// the sending's own, the broker's word, or errNoAnswer, bare when ctx ended it.
+// the sending's own, the broker's word, or errNoAnswer.
 func (b *mailbox) await(ctx context.Context, s sending, wait time.Duration) (puback, error) {
 	if s.err != nil {
 		return puback{}, s.err

@@ -70,10 +70,11 @@ func (p *Publisher) confirm(ctx context.Context, m *nats.Msg, now sending) (puba
 		if err == nil {
 			return nil
 		}
-		if err != errNoAnswer { // bare when ctx ended it
+		silent := errors.Is(err, errNoAnswer)
+		if !silent || ctx.Err() == nil { // else it was cut short and says nothing
 			last = err
 		}
-		maybe = maybe || errors.Is(err, errNoAnswer)
+		maybe = maybe || silent
 		if !again(err) {
 			final = true
 			return backoff.Permanent(err)

@@ -26,9 +26,14 @@ type display struct {
 	lines int64 // at last
 }
 
-func newDisplay(out io.Writer, size int64) *display {
-	d := &display{out: out, size: size, every: plainEvery, last: time.Now()}
-	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+func newDisplay(out io.Writer, terminal bool, size int64, now time.Time) *display {
+	d := &display{out: out, size: size, every: plainEvery, last: now}
+	if terminal {
 		d.every = barEvery
 		d.bar = progressbar.NewOptions64(size,
 			progressbar.OptionSetWriter(out),

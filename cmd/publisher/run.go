@@ -28,10 +28,13 @@ const (
 	saveTime  = 250 * time.Millisecond //
 	queued    = 1024                   // lines between reading and confirming
 
-	// window is how many events can have been sent and not be covered by the
-	// progress file: saveLines + markLines + queued and a few, twice.
+	// window is more events than can have been sent and not be covered by the
+	// progress file.
 	window = 8192
 )
+
+// A line more, and a crash could leave events that the next run does not look for.
+const _ = uint(window - (saveLines + markLines + queued + 2))
 
 // item is a line on its way from the reader to the confirmation.
 type item struct {
@@ -84,7 +87,7 @@ func (im *importer) run(ctx context.Context) error {
 		close(items)
 		ended <- err
 	}()
-	show := newDisplay(im.std.err, im.size)
+	show := newDisplay(im.std.err, isTerminal(im.std.err), im.size, im.began)
 	err := im.confirm(ctx, hard, acked, items, show)
 	cancel()
 	stopReading()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/nats-io/nats.go/jetstream"
-	"golang.org/x/term"
 
 	"github.com/tokenrelay/tokenrelay/event"
 	"github.com/tokenrelay/tokenrelay/internal/config"
@@ -151,7 +149,7 @@ func (c *sendCommand) event(stdin io.Reader) (*event.Event, error) {
 	if !reflect.ValueOf(c.Event).IsZero() {
 		return c.Event.event(), nil
 	}
-	if f, ok := stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if isTerminal(stdin) {
 		return nil, errors.New("no event: give flags such as --token, or JSON on standard input")
 	}
 	body, err := io.ReadAll(io.LimitReader(stdin, event.MaxBytes+1))
