@@ -18,6 +18,7 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/go-json-experiment/json"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -233,7 +234,7 @@ func (b *Board) write(ctx context.Context, key string, state any, revision uint6
 	if state == nil {
 		message.Header.Set("KV-Operation", "DEL")
 	} else {
-		value, err := json.Marshal(state)
+		value, err := json.Marshal(state, jsonv1.FormatDurationAsNano(true))
 		if err != nil {
 			return 0, fmt.Errorf("encode %s: %w", key, err)
 		}

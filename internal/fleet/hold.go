@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
 // Hold is a provider set aside for a while, as the bucket's key
@@ -91,7 +92,7 @@ func probeAt(hold Hold, seen time.Time, lease time.Duration) time.Time {
 
 func decodeHold(rec record) (Hold, bool) {
 	var hold Hold
-	if len(rec.value) == 0 || json.Unmarshal(rec.value, &hold) != nil {
+	if len(rec.value) == 0 || json.Unmarshal(rec.value, &hold, jsonv1.FormatDurationAsNano(true)) != nil {
 		return Hold{}, false
 	}
 	return hold, true
