@@ -53,6 +53,7 @@ type Desk struct {
 	accepted      atomic.Uint64 // records so far: evidence that the provider works
 	refusedInARow atomic.Int64
 	probing       sync.Mutex // one try for the probe at a time in this pod
+	ramp          *ramp      // how many calls may be open after a hold
 
 	lot     *parkingLot
 	singles chan *item    // to be sent alone: parked ones whose time has come, and the much redelivered
@@ -78,6 +79,7 @@ func NewDesk(s Settings) *Desk {
 		metrics:  s.Metrics.of(s.Provider.Name()),
 		singles:  make(chan *item),
 		letters:  make(chan struct{}, maxLetters),
+		ramp:     newRamp(max(s.Senders, 1) * s.Calls),
 	}
 	d.Log = s.Log.With("provider", d.name)
 	d.lot = newParkingLot(maxParked, d.singles)

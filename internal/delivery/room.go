@@ -25,7 +25,7 @@ func newRoom(size int) *room { return &room{size: size, left: size, grown: make(
 func (r *room) take(ctx context.Context) int {
 	for ctx.Err() == nil {
 		r.mu.Lock()
-		if n := r.left; n >= (r.size+1)/2 || n > 0 && r.asked == 0 {
+		if n := r.left; r.worthAPull() {
 			r.left, r.asked = 0, r.asked+n
 			r.mu.Unlock()
 			return n
@@ -37,6 +37,10 @@ func (r *room) take(ctx context.Context) int {
 		}
 	}
 	return 0
+}
+
+func (r *room) worthAPull() bool {
+	return r.left >= (r.size+1)/2 || r.left > 0 && r.asked == 0
 }
 
 // arrived notes a message that was asked for; it keeps its place in the batch
@@ -59,7 +63,7 @@ func (r *room) sent(n int) { r.change(func() { r.left += n }) }
 func (r *room) change(how func()) {
 	r.mu.Lock()
 	how()
-	worth := r.left >= (r.size+1)/2 || r.left > 0 && r.asked == 0
+	worth := r.worthAPull()
 	r.mu.Unlock()
 	if !worth {
 		return

@@ -96,9 +96,12 @@ func (s *sender) pull(queue *batcher.Batcher[*item], room *room) {
 func (s *sender) finish(j *job) {
 	for {
 		s.judge(s.work, j)
-		if s.Holds.State(s.name).Held && !s.waitOut(j) {
-			s.giveBack(j)
-			return
+		if s.Holds.State(s.name).Held {
+			s.ramp.restart()
+			if !s.waitOut(j) {
+				s.giveBack(j)
+				return
+			}
 		}
 		next, some := j.pop()
 		if !some {
@@ -122,7 +125,11 @@ func (s *sender) carryOut(j *job, seg segment) bool {
 	if seg.spacing == nil {
 		seg.spacing = newSpacing()
 	}
+	if !s.ramp.enter(s.work) {
+		return false
+	}
 	answer, made := s.call(seg)
+	s.ramp.leave(acceptedOf(answer, len(seg.items)) > 0)
 	if !made {
 		return false
 	}

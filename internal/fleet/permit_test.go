@@ -94,13 +94,17 @@ func TestTakeEndsWithItsContext(t *testing.T) {
 
 func TestADeadPodsPermitIsTakenOverAfterItsLease(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 600*time.Millisecond)
+	w := newWorld(t, 2*time.Second)
 	a, leave := w.join("a", 1)
 	dead := a.take(t)
 	b, _ := w.join("b", 1)
 	// Alive, it keeps its permit over several leases.
 	for range 8 {
-		<-dead.renewal()
+		select {
+		case <-dead.renewal():
+		case <-dead.Lost():
+			t.Fatal("lost, although it lives")
+		}
 	}
 	dead.stop()
 	leave()
@@ -164,7 +168,7 @@ func (p *Permits) barredFor() time.Duration {
 // The answer to a renewal got lost: the record shows our own nonce.
 func TestALostAnswerIsNoLostPermit(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 600*time.Millisecond)
+	w := newWorld(t, 3*time.Second)
 	a, _ := w.join("a", 1)
 	permit := a.take(t)
 	kv, err := w.js.KeyValue(t.Context(), bucket)

@@ -1,0 +1,200 @@
+package fleet
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestPauseGrowsFromMinToMax(t *testing.T) {
+	t.Parallel()
+	s := Schedule{Min: 2 * time.Second, Max: 5 * time.Minute}
+	nominal := s.Min
+	for step := range 20 {
+		for range 50 {
+			got := s.Pause(step, 0)
+			low := time.Duration(float64(nominal) * (1 - jitter))
+			high := min(time.Duration(float64(nominal)*(1+jitter)), s.Max)
+			if got < low || got > high {
+				t.Fatalf("step %d: %s, want %s to %s", step, got, low, high)
+			}
+		}
+		nominal = min(2*nominal, s.Max)
+	}
+	for _, c := range []struct{ floor, want time.Duration }{{time.Minute, time.Minute}, {time.Hour, s.Max}} {
+		if got := s.Pause(0, c.floor); got != c.want {
+			t.Errorf("a provider that asks for %s gets %s, want %s", c.floor, got, c.want)
+		}
+	}
+}
+
+func TestAHoldQuietsEveryPodAndEndsForAll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, long)
+	a, _ := w.join("a", 3)
+	b, _ := w.join("b", 3)
+	if !a.holds.Begin(t.Context(), "courier", "throttled", "HTTP 429", 0) {
+		t.Fatal("the hold did not begin")
+	}
+	eventually(t, "b is quiet", func() bool { return b.holds.State("courier").Held })
+	if b.holds.Begin(t.Context(), "courier", "unavailable", "", 0) {
+		t.Error("a second hold began while one stands")
+	}
+	if b.holds.State("clevertap").Held {
+		t.Error("the other provider is held, too")
+	}
+	late, _ := w.join("late", 3)
+	if state := late.holds.State("courier"); !state.Held || state.Hold.Reason != "throttled" || state.Hold.Detail != "HTTP 429" {
+		t.Errorf("a pod that joins sees %+v", state)
+	}
+	probe := w.win(a)
+	if err := probe.Succeeded(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []*pod{a, b, late} {
+		eventually(t, "the pod goes on", func() bool { return !p.holds.State("courier").Held })
+	}
+}
+
+// win waits for the pause to end and wins the probe.
+func (w *world) win(p *pod) *Probe {
+	w.t.Helper()
+	var probe *Probe
+	eventually(w.t, "the probe is to be had", func() bool {
+		won, ok := p.holds.TryProbe(w.t.Context(), "courier")
+		probe = won
+		return ok
+	})
+	return probe
+}
+
+func TestOneProberAtATime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, long)
+	pods := make([]*pod, 4)
+	for i := range pods {
+		pods[i], _ = w.join(string(rune('a'+i)), 3)
+	}
+	pods[0].holds.Begin(t.Context(), "courier", "unavailable", "", 0)
+	var probing, most, failed atomic.Int32
+	var all sync.WaitGroup
+	for _, p := range pods {
+		all.Go(func() {
+			for failed.Load() < 3 {
+				probe, won := p.holds.TryProbe(t.Context(), "courier")
+				if !won {
+					<-time.After(time.Millisecond)
+					continue
+				}
+				if now := probing.Add(1); now > most.Load() {
+					most.Store(now)
+				}
+				<-time.After(5 * time.Millisecond)
+				probing.Add(-1)
+				failed.Add(1)
+				if err := probe.Failed(t.Context(), "unavailable", "still", 0); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if most.Load() != 1 {
+		t.Errorf("%d probed at once", most.Load())
+	}
+	eventually(t, "the step counts the failures", func() bool { return pods[0].holds.State("courier").Hold.Step >= 3 })
+}
+
+func TestAProbersDeathIsSurvived(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 400*time.Millisecond)
+	a, leave := w.join("a", 3)
+	b, _ := w.join("b", 3)
+	a.holds.Begin(t.Context(), "courier", "unavailable", "", 0)
+	dead := w.win(a)
+	won := time.Now()
+	leave()
+	if err := w.win(b).Succeeded(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if passed := time.Since(won); passed < w.lease {
+		t.Errorf("the probe was taken over %s after it was won, the lease is %s", passed, w.lease)
+	}
+	if err := dead.Failed(context.Background(), "unavailable", "", 0); err == nil {
+		t.Error("the dead prober's word was taken")
+	}
+	if a, _ := w.join("again", 3); a.holds.State("courier").Held {
+		t.Error("held again by the dead prober")
+	}
+}
+
+func TestAnAbandonedProbeIsAnybodys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, long)
+	a, _ := w.join("a", 3)
+	a.holds.Begin(t.Context(), "courier", "unavailable", "", 0)
+	if err := w.win(a).Abandoned(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	state := a.holds.State("courier")
+	if !state.Held || state.Hold.Step != 0 || state.Hold.Prober != "" {
+		t.Errorf("after an abandoned probe: %+v", state.Hold)
+	}
+	w.win(a)
+}
+
+func TestResumeEndsAHoldNow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, long)
+	a, _ := w.join("a", 3)
+	operator, _ := w.join("operator", 3)
+	a.holds.Begin(t.Context(), "courier", "misconfigured", "", time.Second)
+	eventually(t, "the operator sees it", func() bool { return operator.holds.State("courier").Held })
+	for _, want := range []bool{true, false} {
+		resumed, err := operator.holds.Resume(t.Context(), "courier")
+		if err != nil || resumed != want {
+			t.Errorf("resume: %v, %v; want %v", resumed, err, want)
+		}
+	}
+	eventually(t, "the pod goes on", func() bool { return !a.holds.State("courier").Held })
+}
+
+// Without the bucket a pod is quiet by itself, for one pause.
+func TestAHoldWithoutTheBucketIsThisPodsAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, long)
+	a, _ := w.join("a", 3)
+	a.nc.Close()
+	if !a.holds.Begin(t.Context(), "courier", "unavailable", "", 0) {
+		t.Fatal("the hold did not begin")
+	}
+	if !a.holds.State("courier").Held {
+		t.Fatal("not held")
+	}
+	eventually(t, "the pause is over", func() bool {
+		_, won := a.holds.TryProbe(t.Context(), "courier")
+		return !won && !a.holds.State("courier").Held
+	})
+}
+
+func TestProbeAt(t *testing.T) {
+	t.Parallel()
+	seen := time.Now()
+	near := func(got, want time.Time) bool { return got.Sub(want).Abs() < time.Second }
+	for _, c := range []struct {
+		name string
+		hold Hold
+		want time.Time
+	}{
+		{"seen as it began", Hold{Until: seen.Add(time.Minute), Pause: time.Minute}, seen.Add(time.Minute)},
+		{"seen late: the wall clock shortens the wait", Hold{Until: seen.Add(10 * time.Second), Pause: time.Minute}, seen.Add(10 * time.Second)},
+		{"a writer whose clock is ahead cannot lengthen it", Hold{Until: seen.Add(time.Hour), Pause: time.Minute}, seen.Add(time.Minute)},
+		{"somebody probes: not before that is stale", Hold{Until: seen, Pause: time.Minute, Prober: "a"}, seen.Add(30 * time.Second)},
+	} {
+		if got := probeAt(c.hold, seen, 30*time.Second); !near(got, c.want) {
+			t.Errorf("%s: in %s, want %s", c.name, got.Sub(seen), c.want.Sub(seen))
+		}
+	}
+}
