@@ -76,18 +76,20 @@ func classify(err error) error {
 	switch {
 	case errors.Is(err, nats.ErrMaxPayload):
 		return fmt.Errorf("%w: more than the server's max_payload", ErrTooLarge)
-	case errors.Is(err, nats.ErrConnectionClosed):
+	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrConnectionDraining):
 		return fmt.Errorf("%w: %w", ErrNotConnected, err)
 	case errors.Is(err, nats.ErrReconnectBufExceeded):
 		return ErrNotConnected
-	default:
+	case errors.Is(err, nats.ErrBadSubject), errors.Is(err, nats.ErrHeadersNotSupported):
 		return err
+	default: // a write that failed, maybe half way
+		return fmt.Errorf("%w: %w", errNoAnswer, err)
 	}
 }
 
 // again tells whether the next sending may end differently.
 func again(err error) bool {
-	if errors.Is(err, nats.ErrConnectionClosed) {
+	if errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrConnectionDraining) {
 		return false // for good
 	}
 	return errors.Is(err, errNoAnswer) || errors.Is(err, errBusy) ||

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
+	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/event"
 	"github.com/tokenrelay/tokenrelay/internal/broker/brokertest"
 	"github.com/tokenrelay/tokenrelay/publisher"
@@ -19,23 +20,17 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // declare makes the stream of events; change may bend its settings.
 func declare(t testing.TB, js jetstream.JetStream, change func(*jetstream.StreamConfig)) jetstream.Stream {
 	t.Helper()
-	config := jetstream.StreamConfig{
-		Name:        "TOKENS",
-		Subjects:    []string{"tokens.registered", "tokens.registered.*"},
-		Retention:   jetstream.LimitsPolicy,
-		Discard:     jetstream.DiscardNew,
-		Storage:     jetstream.FileStorage,
-		Compression: jetstream.S2Compression,
-		MaxAge:      168 * time.Hour,
-		MaxMsgSize:  event.MaxBytes,
-		Duplicates:  time.Hour,
+	if _, err := consumer.Ensure(t.Context(), js, consumer.Topology{Provision: true}); err != nil {
+		t.Fatalf("declare the streams: %v", err)
 	}
-	if change != nil {
+	stream, err := js.Stream(t.Context(), consumer.EventsStream)
+	if err == nil && change != nil {
+		config := stream.CachedInfo().Config
 		change(&config)
+		stream, err = js.UpdateStream(t.Context(), config)
 	}
-	stream, err := js.CreateStream(t.Context(), config)
 	if err != nil {
-		t.Fatalf("create stream: %v", err)
+		t.Fatalf("stream of events: %v", err)
 	}
 	return stream
 }

@@ -3,8 +3,13 @@ package publisher_test
 import (
 	"context"
 	"errors"
+	"net"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/tokenrelay/tokenrelay/internal/broker/brokertest"
 	"github.com/tokenrelay/tokenrelay/publisher"
@@ -136,6 +141,50 @@ func TestBrokerRestartsUnderWay(t *testing.T) {
 	}
 	if n := messages(t, stream); n != events {
 		t.Errorf("%d messages stored of %d events", n, events)
+	}
+}
+
+// brittle dials connections of which the first fails to write on demand.
+type brittle struct {
+	broken atomic.Bool
+	dialed atomic.Int32
+}
+
+func (d *brittle) Dial(network, address string) (net.Conn, error) {
+	conn, err := net.Dial(network, address)
+	if d.dialed.Add(1) == 1 {
+		return &brittleConn{conn, &d.broken}, err
+	}
+	return conn, err
+}
+
+type brittleConn struct {
+	net.Conn
+	broken *atomic.Bool
+}
+
+func (c *brittleConn) Write(p []byte) (int, error) {
+	if c.broken.Load() {
+		_ = c.Close()
+		return 0, syscall.EPIPE
+	}
+	return c.Conn.Write(p)
+}
+
+// A large message is written at once, so that its publish itself fails.
+func TestConnectionBreaksInAWrite(t *testing.T) {
+	t.Parallel()
+	b := brokertest.New(t)
+	stream := declare(t, b.JS, nil)
+	dialer := &brittle{}
+	_, js := brokertest.Connect(t, b.URL(), nats.SetCustomDialer(dialer))
+	p := open(t, js, publisher.Settings{})
+	dialer.broken.Store(true)
+	if ack, err := p.PublishRaw(bounded(t), "", make([]byte, 60_000)); err != nil || ack.Seq != 1 {
+		t.Errorf("%+v, %v", ack, err)
+	}
+	if n := messages(t, stream); n != 1 || dialer.dialed.Load() < 2 {
+		t.Errorf("%d messages over %d connections", n, dialer.dialed.Load())
 	}
 }
 

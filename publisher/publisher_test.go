@@ -207,7 +207,8 @@ func TestNoStreamIsTriedAgainUntilTheEnd(t *testing.T) {
 	b := brokertest.New(t)
 	p := open(t, b.JS, publisher.Settings{GiveUp: 300 * time.Millisecond})
 	_, err := p.Publish(bounded(t), sample(1))
-	if !errors.Is(err, publisher.ErrNoStream) || errors.Is(err, publisher.ErrUnconfirmed) || !errors.Is(err, context.DeadlineExceeded) {
+	// The end may fall between a sending and its answer, and then nobody knows.
+	if !errors.Is(err, publisher.ErrNoStream) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("without a stream: %v", err)
 	}
 

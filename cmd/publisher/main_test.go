@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
+	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/event"
 	"github.com/tokenrelay/tokenrelay/internal/broker/brokertest"
 )
@@ -41,21 +42,19 @@ func newWorld(t testing.TB, change ...func(*jetstream.StreamConfig)) *world {
 
 func newWorldOn(t testing.TB, b *brokertest.Broker, change ...func(*jetstream.StreamConfig)) *world {
 	t.Helper()
-	config := jetstream.StreamConfig{
-		Name:        "TOKENS",
-		Subjects:    []string{"tokens.registered", "tokens.registered.*"},
-		Discard:     jetstream.DiscardNew,
-		Compression: jetstream.S2Compression,
-		MaxAge:      168 * time.Hour,
-		MaxMsgSize:  event.MaxBytes,
-		Duplicates:  time.Hour,
+	if _, err := consumer.Ensure(t.Context(), b.JS, consumer.Topology{Provision: true}); err != nil {
+		t.Fatalf("declare the streams: %v", err)
 	}
-	for _, c := range change {
-		c(&config)
+	stream, err := b.JS.Stream(t.Context(), consumer.EventsStream)
+	if err == nil && len(change) > 0 {
+		config := stream.CachedInfo().Config
+		for _, c := range change {
+			c(&config)
+		}
+		stream, err = b.JS.UpdateStream(t.Context(), config)
 	}
-	stream, err := b.JS.CreateStream(t.Context(), config)
 	if err != nil {
-		t.Fatalf("create stream: %v", err)
+		t.Fatalf("stream of events: %v", err)
 	}
 	return &world{Broker: b, stream: stream, dir: t.TempDir()}
 }
@@ -95,7 +94,7 @@ func (w *world) read(t testing.TB, name string) string {
 func (w *world) stored(t testing.TB) []jetstream.Msg {
 	t.Helper()
 	var all []jetstream.Msg
-	err := scan(bounded(t), w.JS, "TOKENS", jetstream.OrderedConsumerConfig{}, func(m jetstream.Msg) bool {
+	err := scan(bounded(t), w.JS, consumer.EventsStream, jetstream.OrderedConsumerConfig{}, func(m jetstream.Msg) bool {
 		all = append(all, m)
 		return true
 	})

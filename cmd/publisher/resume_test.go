@@ -93,18 +93,20 @@ func (w *world) kill(t testing.TB, at int, args ...string) string {
 func TestImportKilledAndRunAgain(t *testing.T) {
 	t.Parallel()
 	const events = 30_000
-	for name, forget := range map[string]func(*testing.T, *world){
-		"within the duplicate window": func(*testing.T, *world) {},
-		"after the duplicate window":  forgetIDs,
+	for name, window := range map[string]time.Duration{
+		"within the duplicate window": time.Hour,
+		"after the duplicate window":  100 * time.Millisecond,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newWorld(t, func(c *jetstream.StreamConfig) { c.Duplicates = window })
 			input := withBad(events)
 			file := w.write(t, "events.jsonl", input)
 			for _, at := range []int{1500, 8000, 15_000} {
 				w.kill(t, at, "import", "--rate=10000", file)
-				forget(t, w)
+				if window < time.Hour {
+					w.forget(t)
+				}
 			}
 			w.run(bounded(t), "", "import", file).want(t, 1, "going on after line", "imported: 30000 events stored", ", 304 bad lines")
 			w.once(t, events)
@@ -113,18 +115,10 @@ func TestImportKilledAndRunAgain(t *testing.T) {
 	}
 }
 
-// forgetIDs makes the stream forget every message id it has seen.
-func forgetIDs(t *testing.T, w *world) {
-	config := w.stream.CachedInfo().Config
-	config.Duplicates = 100 * time.Millisecond
-	update := func() {
-		if _, err := w.JS.UpdateStream(bounded(t), config); err != nil {
-			t.Fatal(err)
-		}
-	}
-	update()
-	// One that is stored now is forgotten last.
-	probe := func(id string) bool {
+// forget waits until the stream has forgotten every message id it has seen.
+func (w *world) forget(t *testing.T) {
+	t.Helper()
+	known := func(id string) bool {
 		m := nats.NewMsg("tokens.registered.probe")
 		m.Header.Set(jetstream.MsgIDHeader, id)
 		ack, err := w.JS.PublishMsg(bounded(t), m)
@@ -133,11 +127,9 @@ func forgetIDs(t *testing.T, w *world) {
 		}
 		return ack.Duplicate
 	}
-	id := fmt.Sprint(w.count(t))
-	probe(id)
-	until(t, "the ids are forgotten", func() bool { return !probe(id) })
-	config.Duplicates = time.Hour
-	update()
+	id := fmt.Sprint("probe ", w.count(t))
+	known(id) // stored now, and so forgotten last
+	until(t, "the ids are forgotten", func() bool { return !known(id) })
 	if err := w.stream.Purge(bounded(t), jetstream.WithPurgeSubject("tokens.registered.probe")); err != nil {
 		t.Fatal(err)
 	}

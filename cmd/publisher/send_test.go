@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/event"
 )
 
@@ -72,10 +73,10 @@ func TestSendRefused(t *testing.T) {
 	if code := run(bounded(t), []string{"send"}, nil, strings.NewReader(""), new(strings.Builder), new(strings.Builder)); code != 2 {
 		t.Errorf("without NATS_URL: exit code %d", code)
 	}
-	if err := w.JS.DeleteStream(bounded(t), "TOKENS"); err != nil {
+	if err := w.JS.DeleteStream(bounded(t), consumer.EventsStream); err != nil {
 		t.Fatal(err)
 	}
-	w.run(bounded(t), jsonLines(1, 1), "send", "--timeout=200ms").want(t, 1, "publisher: not stored: no stream listens on the subject")
+	w.run(bounded(t), jsonLines(1, 1), "send", "--timeout=200ms").want(t, 1, "no stream listens on the subject")
 	if _, err := w.Conn.SubscribeSync("tokens.registered"); err != nil { // who never answers
 		t.Fatal(err)
 	}
@@ -91,14 +92,19 @@ func TestSendRefused(t *testing.T) {
 // settler plays the workers of one provider: it reports, and acknowledges.
 func (w *world) settler(t testing.TB, provider string, each func(jetstream.Msg)) {
 	t.Helper()
-	consumer, err := w.JS.CreateConsumer(bounded(t), "TOKENS", jetstream.ConsumerConfig{Durable: provider, AckPolicy: jetstream.AckExplicitPolicy})
+	// Without the priorities of the real one, which nothing here is about.
+	durable, err := w.JS.CreateConsumer(bounded(t), consumer.EventsStream, jetstream.ConsumerConfig{
+		Durable:        provider,
+		FilterSubjects: []string{consumer.EventsSubject, consumer.ProviderSubject(provider)},
+		AckPolicy:      jetstream.AckExplicitPolicy,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if each == nil {
 		return
 	}
-	consuming, err := consumer.Consume(each)
+	consuming, err := durable.Consume(each)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,10 +129,6 @@ func (w *world) report(m jetstream.Msg, provider, outcome, code, reason string) 
 // letter puts a letter as a worker does.
 func (w *world) letter(t testing.TB, provider, code string, origin uint64) {
 	t.Helper()
-	_, err := w.JS.CreateOrUpdateStream(bounded(t), jetstream.StreamConfig{Name: "TOKENS_DLQ", Subjects: []string{"tokens.dlq.>"}})
-	if err != nil {
-		t.Fatal(err)
-	}
 	m := nats.NewMsg("tokens.dlq." + provider + "." + code)
 	m.Header.Set("Dlq-Origin-Stream", "TOKENS")
 	m.Header.Set("Dlq-Origin-Seq", fmt.Sprint(origin))
@@ -161,12 +163,12 @@ func TestSendWaitsAndLooksIntoTheStreams(t *testing.T) {
 	})
 	w.settler(t, "courier", func(m jetstream.Msg) {})
 	send := []string{"send", "--wait", "--id=mine", "--token=SECRET", "--type=fcm", "--object-id=o", "--user-id=u", "--timeout=200ms"}
-	w.run(bounded(t), "", send...).want(t, 1, "courier: still waiting: a worker has it\n")
+	w.run(bounded(t), "", send...).want(t, 1, "courier: still waiting: a worker has taken it, and not settled it yet or without a report\n")
 	<-settled
 	// Nobody reports on a duplicate: what is known is said at once.
 	again := append(send, "--timeout=1m")
 	w.run(bounded(t), "", again...).want(t, 1, "duplicate, stored before",
-		"clevertap: delivered (settled, and there is no letter)\n", "courier: still waiting: a worker has it\n", "not delivered to 1 of 2")
+		"clevertap: delivered (settled, and there is no letter)\n", "courier: still waiting: a worker has taken it, and not settled it yet or without a report\n", "not delivered to 1 of 2")
 	w.letter(t, "courier", "http_404", 7) // another event's
 	w.run(bounded(t), "", again...).want(t, 1, "courier: still waiting")
 	w.letter(t, "courier", "http_400", 1)

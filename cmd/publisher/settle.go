@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/event"
 	"github.com/tokenrelay/tokenrelay/publisher"
 )
@@ -85,7 +86,7 @@ func (im *importer) recover(ctx context.Context) error {
 		return nil
 	}
 	if im.resumed == nil {
-		if stream, err := im.js.Stream(ctx, "TOKENS"); err == nil {
+		if stream, err := im.js.Stream(ctx, consumer.EventsStream); err == nil {
 			im.at.After = stream.CachedInfo().State.LastSeq
 		} // else 0: a later look begins at the start
 		return nil
@@ -133,7 +134,7 @@ func (im *importer) doubtful() (map[digest]bool, error) {
 
 // stored tells which of the ids the stream holds behind the position.
 func (im *importer) stored(ctx context.Context, ids map[digest]bool) (map[digest]bool, error) {
-	stream, err := im.js.Stream(ctx, "TOKENS")
+	stream, err := im.js.Stream(ctx, consumer.EventsStream)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +152,7 @@ func (im *importer) stored(ctx context.Context, ids map[digest]bool) (map[digest
 		OptStartSeq:   after + 1,
 		HeadersOnly:   true,
 	}
-	err = scan(ctx, im.js, "TOKENS", config, func(m jetstream.Msg) bool {
+	err = scan(ctx, im.js, consumer.EventsStream, config, func(m jetstream.Msg) bool {
 		if id := digestOf(m.Headers().Get(jetstream.MsgIDHeader)); ids[id] {
 			found[id] = true
 		}

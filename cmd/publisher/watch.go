@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/publisher"
 )
 
@@ -99,14 +100,14 @@ func (w *watcher) look(ctx context.Context, provider string) (fate string, deliv
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	// The consumer first: what is settled then has put its letter before.
-	consumer, err := w.js.Consumer(ctx, w.ack.Stream, provider)
+	durable, err := w.js.Consumer(ctx, w.ack.Stream, provider)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return "still waiting: no worker has ever run for this provider (no consumer " + provider + ")", false, nil
 	}
 	if err != nil {
 		return "", false, err
 	}
-	info := consumer.CachedInfo()
+	info := durable.CachedInfo()
 	if fate, err = w.letter(ctx, provider); err != nil || fate != "" {
 		return fate, false, err
 	}
@@ -114,7 +115,7 @@ func (w *watcher) look(ctx context.Context, provider string) (fate string, deliv
 	case info.AckFloor.Stream >= w.ack.Seq, nothing && info.Delivered.Stream >= w.ack.Seq:
 		return "delivered (settled, and there is no letter)", true, nil
 	case info.Delivered.Stream >= w.ack.Seq:
-		return "still waiting: a worker has it", false, nil
+		return "still waiting: a worker has taken it, and not settled it yet or without a report", false, nil
 	default:
 		return fmt.Sprintf("still waiting: no worker has taken it yet, %d events are unread", info.NumPending), false, nil
 	}
@@ -123,7 +124,7 @@ func (w *watcher) look(ctx context.Context, provider string) (fate string, deliv
 // letter looks for the event's dead letter; "" when there is none.
 func (w *watcher) letter(ctx context.Context, provider string) (string, error) {
 	config := jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{"tokens.dlq." + provider + ".>"},
+		FilterSubjects: []string{consumer.LettersSubject + "." + provider + ".>"},
 		HeadersOnly:    true,
 	}
 	// A letter is younger than its event, by the broker's clock.
@@ -133,7 +134,7 @@ func (w *watcher) letter(ctx context.Context, provider string) (string, error) {
 		}
 	}
 	fate := ""
-	err := scan(ctx, w.js, "TOKENS_DLQ", config, func(m jetstream.Msg) bool {
+	err := scan(ctx, w.js, consumer.LettersStream, config, func(m jetstream.Msg) bool {
 		h := m.Headers()
 		if h.Get("Dlq-Origin-Stream") == w.ack.Stream && h.Get("Dlq-Origin-Seq") == strconv.FormatUint(w.ack.Seq, 10) {
 			fate = "dead: " + h.Get("Dlq-Code") + ": " + h.Get("Dlq-Reason")
@@ -148,18 +149,18 @@ func (w *watcher) letter(ctx context.Context, provider string) (string, error) {
 
 // scan hands what a stream holds now to each, until that returns false.
 func scan(ctx context.Context, js jetstream.JetStream, stream string, config jetstream.OrderedConsumerConfig, each func(jetstream.Msg) bool) error {
-	consumer, err := js.OrderedConsumer(ctx, stream, config)
+	ordered, err := js.OrderedConsumer(ctx, stream, config)
 	if err != nil {
 		return err
 	}
-	info, err := consumer.Info(ctx)
+	info, err := ordered.Info(ctx)
 	if err != nil {
 		return err
 	}
 	if info.NumPending == 0 {
 		return nil
 	}
-	messages, err := consumer.Messages()
+	messages, err := ordered.Messages()
 	if err != nil {
 		return err
 	}
