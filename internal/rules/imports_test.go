@@ -48,10 +48,12 @@ var rules = map[string]rule{
 	},
 	"internal/rules":      {"", "", "tests only"},
 	"internal/bench":      {"consumer event internal/broker", "nats", "measures processes from outside; what a worker does inside it refuses to know"},
+	"internal/e2e":        {"", "", "tests only"},
+	"internal/chaos":      {"", "", "tests only"},
 	"internal/bench/loop": {"", "nats sync", "the plainest loop that one would write: nothing of ours may make it faster or slower"},
 
 	"cmd/worker":    {"internal/app internal/config internal/dev internal/ops sandbox", "term", "a thin main"},
-	"cmd/publisher": {"event internal/config publisher", "json nats progressbar term time", "a thin main over the publisher"},
+	"cmd/publisher": {"consumer event internal/config publisher", "json nats progressbar term time", "over the publisher; of the consumer it knows where to look an event up"},
 	"cmd/sandbox":   {"internal/config sandbox", "", "a thin main over the sandbox"},
 }
 
@@ -75,6 +77,7 @@ var modules = map[string]string{
 var testModules = strings.Fields(`
 	github.com/Shopify/toxiproxy/v2
 	github.com/nats-io/nkeys
+	github.com/rs/zerolog
 	github.com/santhosh-tekuri/jsonschema/v6
 	go.uber.org/goleak
 	pgregory.net/rapid`)
