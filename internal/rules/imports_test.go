@@ -49,7 +49,7 @@ var rules = map[string]rule{
 	"internal/rules":      {"", "", "tests only"},
 	"internal/bench":      {"consumer event internal/broker", "nats", "measures processes from outside; what a worker does inside it refuses to know"},
 	"internal/e2e":        {"", "", "tests only"},
-	"internal/chaos":      {"", "", "tests only"},
+	"internal/chaos":      {"consumer event sandbox", "nats nats-server toxiproxy", "looks at a fleet of processes from outside"},
 	"internal/bench/loop": {"", "nats sync", "the plainest loop that one would write: nothing of ours may make it faster or slower"},
 
 	"cmd/worker":    {"internal/app internal/config internal/dev internal/ops sandbox", "term", "a thin main"},
@@ -71,13 +71,12 @@ var modules = map[string]string{
 	"term":        "golang.org/x/term",
 	"time":        "golang.org/x/time",
 	"tint":        "github.com/lmittmann/tint",
+	"toxiproxy":   "github.com/Shopify/toxiproxy/v2 github.com/rs/zerolog",
 }
 
 // testModules are what tests may import beyond what any package may.
 var testModules = strings.Fields(`
-	github.com/Shopify/toxiproxy/v2
 	github.com/nats-io/nkeys
-	github.com/rs/zerolog
 	github.com/santhosh-tekuri/jsonschema/v6
 	go.uber.org/goleak
 	pgregory.net/rapid`)
