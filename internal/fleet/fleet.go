@@ -18,8 +18,6 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/go-json-experiment/json"
-	jsonv1 "github.com/go-json-experiment/json/v1"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -53,7 +51,7 @@ type BoardSettings struct {
 // Board is this pod's watched view of the bucket.
 type Board struct {
 	BoardSettings
-	nc     *nats.Conn
+	change change
 	loaded chan struct{} // closed when the first full view is there
 
 	mu      sync.Mutex
@@ -68,7 +66,7 @@ func NewBoard(s BoardSettings) *Board {
 	if s.Look == 0 {
 		s.Look = 5 * time.Second
 	}
-	return &Board{BoardSettings: s, nc: s.JS.Conn(), loaded: make(chan struct{}), records: map[string]record{}, changed: make(chan struct{})}
+	return &Board{BoardSettings: s, change: overJetStream(s.JS.Conn(), s.Bucket), loaded: make(chan struct{}), records: map[string]record{}, changed: make(chan struct{})}
 }
 
 // Run watches the bucket until ctx ends, through broker restarts and a bucket
@@ -228,68 +226,23 @@ func (b *Board) neverHeldAnything() bool {
 // compare-and-set; a nil state deletes it. The server's ack is the proof; a
 // *stale error carries what stands there instead, and the board shows it.
 func (b *Board) write(ctx context.Context, key string, state any, revision uint64) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-	defer cancel()
-	message := nats.NewMsg("$KV." + b.Bucket + "." + key)
-	if state == nil {
-		message.Header.Set("KV-Operation", "DEL")
-	} else {
-		value, err := json.Marshal(state, jsonv1.FormatDurationAsNano(true))
+	var value []byte
+	if state != nil {
+		encoded, err := json.Marshal(state)
 		if err != nil {
 			return 0, fmt.Errorf("encode %s: %w", key, err)
 		}
-		message.Data = value
+		value = encoded
 	}
-	message.Header.Set(jetstream.ExpectedLastSubjSeqHeader, fmt.Sprint(revision))
-	answer, err := b.nc.RequestMsgWithContext(ctx, message)
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	next, standing, err := b.change(ctx, key, value, revision)
 	if err != nil {
 		return 0, fmt.Errorf("write %s: %w", key, err)
 	}
-	var ack struct {
-		Seq   uint64              `json:"seq"`
-		Error *jetstream.APIError `json:"error"`
+	if standing != nil {
+		return 0, &stale{b.note(key, standing.value, standing.revision)}
 	}
-	if err := json.Unmarshal(answer.Data, &ack); err != nil {
-		return 0, fmt.Errorf("write %s: unreadable answer: %w", key, err)
-	}
-	if ack.Error != nil {
-		if ack.Error.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || ack.Error.ErrorCode == wrongLastSequenceReplicated {
-			standing, err := b.reread(ctx, key)
-			if err != nil {
-				return 0, fmt.Errorf("the record changed in the meantime; what stands there now is not known: %w", err)
-			}
-			return 0, &stale{standing}
-		}
-		return 0, fmt.Errorf("write %s: %w", key, ack.Error)
-	}
-	b.note(key, message.Data, ack.Seq)
-	return ack.Seq, nil
-}
-
-// wrongLastSequenceReplicated is the same refusal from a replicated stream
-// that still has the competing write in flight.
-const wrongLastSequenceReplicated jetstream.ErrorCode = 10164
-
-// reread asks the stream's leader: a direct read may be answered by a replica
-// that has not seen the competing write yet.
-func (b *Board) reread(ctx context.Context, key string) (record, error) {
-	request := fmt.Sprintf(`{"last_by_subj":"$KV.%s.%s"}`, b.Bucket, key)
-	answer, err := b.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET.KV_"+b.Bucket, []byte(request))
-	if err != nil {
-		return record{}, fmt.Errorf("read %s: %w", key, err)
-	}
-	var stored struct {
-		Message struct {
-			Seq  uint64 `json:"seq"`
-			Data []byte `json:"data"`
-		} `json:"message"`
-		Error *jetstream.APIError `json:"error"`
-	}
-	if err := json.Unmarshal(answer.Data, &stored); err != nil {
-		return record{}, fmt.Errorf("read %s: unreadable answer: %w", key, err)
-	}
-	if stored.Error != nil && stored.Error.ErrorCode != jetstream.JSErrCodeMessageNotFound {
-		return record{}, fmt.Errorf("read %s: %w", key, stored.Error)
-	}
-	return b.note(key, stored.Message.Data, stored.Message.Seq), nil // absent: no value, revision 0
+	b.note(key, value, next)
+	return next, nil
 }

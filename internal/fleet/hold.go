@@ -9,20 +9,19 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
-	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
 // Hold is a provider set aside for a while, as the bucket's key
 // `hold.<provider>` has it. The zero Hold means: not held.
 type Hold struct {
-	Reason  string        `json:"reason"`           // throttled, unauthorized, unavailable, misconfigured
-	Detail  string        `json:"detail,omitzero"`  // the answer that led to it, one scrubbed line
-	Since   time.Time     `json:"since"`            // when the episode began
-	Until   time.Time     `json:"until"`            // when the next probe may go
-	Pause   time.Duration `json:"pause_ns"`         // Until as a length, so that no clocks need to agree
-	Step    int           `json:"step"`             // failed probes so far
-	Prober  string        `json:"prober,omitzero"`  // the pod that is probing now
-	Probing time.Time     `json:"probing,omitzero"` // since when
+	Reason  string    `json:"reason"`           // throttled, unauthorized, unavailable, misconfigured
+	Detail  string    `json:"detail,omitzero"`  // the answer that led to it, one scrubbed line
+	Since   time.Time `json:"since"`            // when the episode began
+	Until   time.Time `json:"until"`            // when the next probe may go
+	PauseMS int64     `json:"pause_ms"`         // Until as a length, so that no clocks need to agree
+	Step    int       `json:"step"`             // failed probes so far
+	Prober  string    `json:"prober,omitzero"`  // the pod that is probing now
+	Probing time.Time `json:"probing,omitzero"` // since when
 }
 
 // Holds begins, probes and ends holds over the whole fleet.
@@ -83,7 +82,7 @@ func probeAt(hold Hold, seen time.Time, lease time.Duration) time.Time {
 	if hold.Prober != "" {
 		return seen.Add(lease)
 	}
-	byPause := seen.Add(hold.Pause)
+	byPause := seen.Add(time.Duration(hold.PauseMS) * time.Millisecond)
 	if wait := time.Until(hold.Until); wait < time.Until(byPause) {
 		return time.Now().Add(wait)
 	}
@@ -92,7 +91,7 @@ func probeAt(hold Hold, seen time.Time, lease time.Duration) time.Time {
 
 func decodeHold(rec record) (Hold, bool) {
 	var hold Hold
-	if len(rec.value) == 0 || json.Unmarshal(rec.value, &hold, jsonv1.FormatDurationAsNano(true)) != nil {
+	if len(rec.value) == 0 || json.Unmarshal(rec.value, &hold) != nil {
 		return Hold{}, false
 	}
 	return hold, true
@@ -108,7 +107,7 @@ func (h *Holds) Begin(ctx context.Context, provider, reason, detail string, floo
 	}
 	pause := h.schedule.Pause(0, floor)
 	now := time.Now()
-	hold := Hold{Reason: reason, Detail: detail, Since: now.UTC(), Until: now.Add(pause).UTC(), Pause: pause}
+	hold := Hold{Reason: reason, Detail: detail, Since: now.UTC(), Until: now.Add(pause).UTC(), PauseMS: pause.Milliseconds()}
 	_, err := h.board.write(ctx, holdKey(provider), hold, rec.revision)
 	if s, ok := errors.AsType[*stale](err); ok {
 		if _, held := decodeHold(s.standing); held {
@@ -170,8 +169,8 @@ func (p *Probe) Succeeded(ctx context.Context) error {
 func (p *Probe) Failed(ctx context.Context, reason, detail string, floor time.Duration) error {
 	hold := p.hold
 	hold.Reason, hold.Detail, hold.Step = reason, detail, hold.Step+1
-	hold.Pause = p.holds.schedule.Pause(hold.Step, floor)
-	hold.Until = time.Now().Add(hold.Pause).UTC()
+	pause := p.holds.schedule.Pause(hold.Step, floor)
+	hold.Until, hold.PauseMS = time.Now().Add(pause).UTC(), pause.Milliseconds()
 	hold.Prober, hold.Probing = "", time.Time{}
 	_, err := p.holds.board.write(ctx, holdKey(p.provider), hold, p.revision)
 	return err
@@ -181,7 +180,7 @@ func (p *Probe) Failed(ctx context.Context, reason, detail string, floor time.Du
 func (p *Probe) Abandoned(ctx context.Context) error {
 	hold := p.hold
 	hold.Prober, hold.Probing = "", time.Time{}
-	hold.Pause = max(0, time.Until(hold.Until))
+	hold.PauseMS = max(0, time.Until(hold.Until).Milliseconds())
 	_, err := p.holds.board.write(ctx, holdKey(p.provider), hold, p.revision)
 	return err
 }

@@ -188,10 +188,10 @@ func TestProbeAt(t *testing.T) {
 		hold Hold
 		want time.Time
 	}{
-		{"seen as it began", Hold{Until: seen.Add(time.Minute), Pause: time.Minute}, seen.Add(time.Minute)},
-		{"seen late: the wall clock shortens the wait", Hold{Until: seen.Add(10 * time.Second), Pause: time.Minute}, seen.Add(10 * time.Second)},
-		{"a writer whose clock is ahead cannot lengthen it", Hold{Until: seen.Add(time.Hour), Pause: time.Minute}, seen.Add(time.Minute)},
-		{"somebody probes: not before that is stale", Hold{Until: seen, Pause: time.Minute, Prober: "a"}, seen.Add(30 * time.Second)},
+		{"seen as it began", Hold{Until: seen.Add(time.Minute), PauseMS: time.Minute.Milliseconds()}, seen.Add(time.Minute)},
+		{"seen late: the wall clock shortens the wait", Hold{Until: seen.Add(10 * time.Second), PauseMS: time.Minute.Milliseconds()}, seen.Add(10 * time.Second)},
+		{"a writer whose clock is ahead cannot lengthen it", Hold{Until: seen.Add(time.Hour), PauseMS: time.Minute.Milliseconds()}, seen.Add(time.Minute)},
+		{"somebody probes: not before that is stale", Hold{Until: seen, PauseMS: time.Minute.Milliseconds(), Prober: "a"}, seen.Add(30 * time.Second)},
 	} {
 		if got := probeAt(c.hold, seen, 30*time.Second); !near(got, c.want) {
 			t.Errorf("%s: in %s, want %s", c.name, got.Sub(seen), c.want.Sub(seen))

@@ -14,7 +14,7 @@ func lendSubject(provider string) string { return "tokenrelay.permits." + provid
 // Lend listens for borrowers until ctx ends: commands that need one call and
 // leave again, while the pods keep all permits to themselves.
 func (p *Permits) Lend(ctx context.Context) error {
-	asked, err := p.Board.nc.Subscribe(lendSubject(p.Provider), func(m *nats.Msg) { p.asked(string(m.Data)) })
+	asked, err := p.Board.JS.Conn().Subscribe(lendSubject(p.Provider), func(m *nats.Msg) { p.asked(string(m.Data)) })
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (p *Permits) Borrow(ctx context.Context) (*Permit, error) {
 	if number, _, at, _ := p.next(); number >= 0 && time.Until(at) <= 0 {
 		return p.Take(ctx)
 	}
-	if err := p.Board.nc.Publish(lendSubject(p.Provider), []byte(p.Self)); err != nil {
+	if err := p.Board.JS.Conn().Publish(lendSubject(p.Provider), []byte(p.Self)); err != nil {
 		return nil, err
 	}
 	return p.Take(ctx)
