@@ -45,7 +45,7 @@ func (d *Desk) tally(ctx context.Context, s segment) providers.Answer {
 	accepted := acceptedOf(answer, len(s.items))
 	switch {
 	case accepted > 0:
-		d.accepted.Add(uint64(accepted))
+		d.evidence.noteAccepted(began)
 		d.refusedInARow.Store(0)
 	case len(answer.Refusals) == 0:
 		d.refusedInARow.Add(1)

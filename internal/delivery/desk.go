@@ -50,7 +50,7 @@ type Desk struct {
 	metrics *metrics
 	summary summary
 
-	accepted      atomic.Uint64 // records so far: evidence that the provider works
+	evidence      evidence
 	refusedInARow atomic.Int64
 	probing       sync.Mutex // one try for the probe at a time in this pod
 	ramp          *ramp      // how many calls may be open after a hold

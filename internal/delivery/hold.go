@@ -41,6 +41,7 @@ func (s *sender) waitOut(j *job) bool {
 		if !state.Held {
 			return true
 		}
+		s.evidence.noteHeld()
 		candidate := j.leastProbed()
 		if candidate == nil {
 			return true

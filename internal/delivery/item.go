@@ -18,11 +18,11 @@ type item struct {
 	record   providers.Record
 	replayed bool // it came on the provider's own subject
 
-	rounds    int    // times it failed alone while others were accepted
-	disbelief int    // refusals by name that were not believed yet
-	probes    int    // times it served as a probe
-	accused   int    // times it was refused alone, without evidence
-	accusedAt uint64 // the count of accepted records at the first of them
+	rounds    int       // times it failed alone while others were accepted
+	disbelief int       // refusals by name that were not believed yet
+	probes    int       // times it served as a probe
+	accused   int       // times it was refused alone, without evidence
+	accusedAt time.Time // the last of them
 	answer    providers.Answer
 }
 
@@ -50,7 +50,7 @@ type job struct {
 	stack    []segment // next on top: a split goes depth first
 	accused  []*item   // alone and refused, waiting for evidence
 	troubled bool
-	mark     uint64 // the count of accepted records when the trouble began
+	since    time.Time // when the trouble began
 }
 
 func newJob(items []*item, trigger string) *job {

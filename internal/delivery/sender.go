@@ -102,6 +102,7 @@ func (s *sender) finish(j *job) {
 				s.giveBack(j)
 				return
 			}
+			j.troubled = false // it was the provider
 		}
 		next, some := j.pop()
 		if !some {
@@ -136,7 +137,7 @@ func (s *sender) carryOut(j *job, seg segment) bool {
 	seg.made, seg.counted = seg.made+1, true
 	next, reason := decide(s.situation(j, seg, answer))
 	if next != settle && !j.troubled {
-		j.troubled, j.mark = true, s.accepted.Load()
+		j.troubled, j.since = true, time.Now()
 	}
 	alone := seg.items[0]
 	switch next {
@@ -151,13 +152,10 @@ func (s *sender) carryOut(j *job, seg segment) bool {
 		s.Log.Info("call refused whole; splitting it", "records", len(seg.items), "code", answer.Code, "reason", answer.Reason)
 		j.pushHalves(seg)
 	case accuse:
-		if alone.accused == 0 {
-			alone.accusedAt = s.accepted.Load()
-		}
-		alone.accused, alone.answer = alone.accused+1, answer
+		alone.accused, alone.accusedAt, alone.answer = alone.accused+1, time.Now(), answer
 		j.accused = append(j.accused, alone)
 	case goBack:
-		if s.accepted.Load() > j.mark {
+		if s.evidence.since(j.since) {
 			alone.rounds++
 		}
 		s.park(alone)
@@ -173,12 +171,12 @@ func (s *sender) carryOut(j *job, seg segment) bool {
 
 // situation gathers what the decision depends on.
 func (d *Desk) situation(j *job, s segment, answer providers.Answer) situation {
-	mark := j.mark
-	if !j.troubled {
-		mark = d.accepted.Load()
+	since := time.Now()
+	if j.troubled {
+		since = j.since
 	}
 	if len(s.items) == 1 && s.items[0].accused > 0 {
-		mark = s.items[0].accusedAt
+		since = s.items[0].accusedAt
 	}
 	return situation{
 		result:        answer.Result,
@@ -187,7 +185,7 @@ func (d *Desk) situation(j *job, s segment, answer providers.Answer) situation {
 		suspect:       s.suspect,
 		repeated:      s.made > 1,
 		retryTimeLeft: s.spacing.GetElapsedTime() < d.RetryMaxElapsed,
-		acceptedSince: d.accepted.Load() > mark,
+		acceptedSince: d.evidence.since(since),
 		refusedInARow: int(d.refusedInARow.Load()),
 		rounds:        s.items[0].rounds,
 		maxRounds:     d.MaxAttempts,
@@ -198,7 +196,7 @@ func (d *Desk) situation(j *job, s segment, answer providers.Answer) situation {
 // was accepted since they were refused alone.
 func (d *Desk) judge(work context.Context, j *job) {
 	for _, it := range slices.Clone(j.accused) {
-		if d.accepted.Load() > it.accusedAt {
+		if d.evidence.since(it.accusedAt) {
 			j.drop(it)
 			d.die(work, it, death{code: it.answer.Code, reason: it.answer.Reason, status: it.answer.Status})
 		}
