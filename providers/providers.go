@@ -28,6 +28,8 @@ type Provider interface {
 	// records is the caller's again then. Without a record, or with more than
 	// MaxRecords, no request is made and the answer is Misconfigured.
 	Call(ctx context.Context, records []Record) Answer
+	// Close lets go of idle connections, once no call is open any more.
+	Close()
 }
 
 // Record is an event's place in a call, encoded once by Prepare and not

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,7 +17,6 @@ import (
 	"github.com/tokenrelay/tokenrelay/event"
 	"github.com/tokenrelay/tokenrelay/internal/config"
 	"github.com/tokenrelay/tokenrelay/internal/fleet"
-	"github.com/tokenrelay/tokenrelay/providers"
 )
 
 // Finding is one line of `worker check`.
@@ -173,10 +171,7 @@ func (c *checker) cleverTap(ctx context.Context) Finding {
 	if err != nil {
 		return broken("%s: %v", event.CleverTap, err)
 	}
-	record, err := client.Prepare(&event.Event{ObjectID: "tokenrelay-check", Token: "tokenrelay-check", Type: "fcm"})
-	if err != nil {
-		return broken("%s: %v", event.CleverTap, err)
-	}
+	defer client.Close()
 	switch {
 	case c.board != nil:
 		waiting, cancel := context.WithTimeout(ctx, c.settings.Delivery.PermitLease+checkTimeout)
@@ -192,18 +187,10 @@ func (c *checker) cleverTap(ctx context.Context) Finding {
 	case !c.noFleet:
 		return warned("%s: not asked, its calls need a permit from NATS", event.CleverTap)
 	}
-	answer := client.DryRun(ctx, []providers.Record{record})
-	switch answer.Result {
-	case providers.OK, providers.Partial: // a made-up record may be refused: the account was let in
-		return fine("%s: the account and the passcode are accepted", event.CleverTap)
-	case providers.Throttled:
-		return warned("%s: %s", event.CleverTap, answer.Reason)
+	if err := client.Check(ctx); err != nil {
+		return broken("%s: %v", event.CleverTap, err)
 	}
-	text := strings.TrimSuffix(answer.Reason, ".")
-	if answer.Hint != "" {
-		text += "; " + answer.Hint
-	}
-	return broken("%s: %s", event.CleverTap, text)
+	return fine("%s: the account and the passcode are accepted", event.CleverTap)
 }
 
 // watchBoard shows the fleet's state to a command that leaves again; loading

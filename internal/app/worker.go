@@ -25,6 +25,7 @@ import (
 	"github.com/tokenrelay/tokenrelay/internal/delivery"
 	"github.com/tokenrelay/tokenrelay/internal/fleet"
 	"github.com/tokenrelay/tokenrelay/internal/ops"
+	"github.com/tokenrelay/tokenrelay/providers"
 )
 
 // Worker is one pod: the desks of its providers and what they stand on.
@@ -45,6 +46,7 @@ type Worker struct {
 	helpers                sync.WaitGroup // the board's watch, the figures
 	endHelpers             context.CancelFunc
 	consumers              []*consumer.Consumer
+	providers              []providers.Provider
 }
 
 // New is a worker that has started nothing yet. force lets the start lower
@@ -141,6 +143,7 @@ func (w *Worker) Start(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		w.providers = append(w.providers, provider)
 		events, err := consumer.Open(ctx, js, name, consumer.Options{Log: w.log, Topology: topology})
 		if err != nil {
 			return err
@@ -214,6 +217,9 @@ func (w *Worker) Stop(ctx context.Context) error {
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer cancel()
+	for _, provider := range w.providers {
+		provider.Close()
+	}
 	for _, events := range w.consumers {
 		events.Close()
 	}
