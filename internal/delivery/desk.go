@@ -57,7 +57,8 @@ type Desk struct {
 
 	lot     *parkingLot
 	singles chan *item    // to be sent alone: parked ones whose time has come, and the much redelivered
-	letters chan struct{} // one place a letter being stored; full: senders wait
+	stop    context.Context // Run's
+	letters chan struct{}   // one place a letter being stored; full: senders wait
 	storing sync.WaitGroup
 }
 
@@ -90,6 +91,7 @@ func NewDesk(s Settings) *Desk {
 // flushed, open calls are waited for, and the rest is given back. When work
 // ends, too, open calls are cut off. Run returns with every message settled.
 func (d *Desk) Run(stop, work context.Context) {
+	d.stop = stop
 	var running sync.WaitGroup
 	if d.Provider.MaxRecords() == 1 {
 		running.Go(func() { d.summarise(stop) })

@@ -81,7 +81,8 @@ func (d *Desk) die(work context.Context, it *item, why death) {
 	})
 }
 
-// store tries until the letter is confirmed; false when the work ends first.
+// store tries until the letter is confirmed. After a stop it tries no more
+// than once: the event comes again.
 func (d *Desk) store(work context.Context, it *item, why death) bool {
 	letter := &dlq.Letter{
 		Provider: d.name, Code: why.code, Reason: why.reason, Status: why.status, FailedAt: time.Now(),
@@ -91,7 +92,7 @@ func (d *Desk) store(work context.Context, it *item, why death) bool {
 	spacing := backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond),
 		backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
 	err := backoff.RetryNotify(func() error { return d.Letters.Put(work, letter) },
-		backoff.WithContext(spacing, work),
+		backoff.WithContext(spacing, d.stop),
 		func(err error, wait time.Duration) {
 			d.metrics.letterFail.Inc()
 			d.Log.Warn("letter not stored; the event waits", "err", err, "again_in", wait.Round(time.Millisecond).String())
