@@ -56,7 +56,7 @@ type Desk struct {
 	ramp          *ramp      // how many calls may be open after a hold
 
 	lot     *parkingLot
-	singles chan *item    // to be sent alone: parked ones whose time has come, and the much redelivered
+	singles chan *item      // to be sent alone: parked ones whose time has come, and the much redelivered
 	stop    context.Context // Run's
 	letters chan struct{}   // one place a letter being stored; full: senders wait
 	storing sync.WaitGroup
