@@ -1,0 +1,57 @@
+package e2e_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tokenrelay/tokenrelay/event"
+)
+
+// A message of a client that knows nothing of us is an event like any other.
+func TestPlainPublishIsDelivered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start()
+	if err := w.broker.Conn.Publish("tokens.registered", []byte(registration(1))); err != nil {
+		t.Fatal(err)
+	}
+	for _, provider := range event.Providers() {
+		eventually(t, provider+" takes it", func() bool { return w.report(provider).Accepted == 1 })
+		w.settled(provider)
+		w.delivered(provider, token(1))
+	}
+	w.noLetters()
+}
+
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	done := runWorker(t, nil, "dev", "--once", "--sample", "5000")
+	if done.code != 0 {
+		t.Fatalf("exit %d\n%s%s", done.code, done.stdout, done.stderr)
+	}
+	for _, want := range []string{
+		"5000 events published",
+		"The books balance: at each provider, published = delivered + dead + skipped",
+		"dead by code: 531 ", "http_400 ", "invalid_event ",
+		"tokens/s", "records a call",
+	} {
+		if !strings.Contains(done.stdout, want) {
+			t.Errorf("no %q in\n%s", want, done.stdout)
+		}
+	}
+}
+
+func TestDevStaysUntilTold(t *testing.T) {
+	t.Parallel()
+	dev := startWorker(t, nil, "dev", "--sample", "50")
+	eventually(t, "the sample is settled", func() bool { return len(dev.stdout.with("running until interrupted")) == 1 })
+	select {
+	case <-dev.ended:
+		t.Fatal("it ended by itself")
+	case <-time.After(0):
+	}
+	if code := dev.terminate(); code != 0 {
+		t.Errorf("exit %d after SIGTERM", code)
+	}
+}
