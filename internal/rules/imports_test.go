@@ -49,7 +49,7 @@ var rules = map[string]rule{
 	"internal/rules":      {"", "", "tests only"},
 	"internal/bench":      {"consumer event internal/broker", "nats", "measures processes from outside; what a worker does inside it refuses to know"},
 	"internal/e2e":        {"", "", "tests only"},
-	"internal/chaos":      {"consumer event sandbox", "nats nats-server toxiproxy", "looks at a fleet of processes from outside"},
+	"internal/chaos":      {"consumer event publisher sandbox", "nats nats-server toxiproxy", "looks at a fleet of processes from outside"},
 	"internal/bench/loop": {"", "nats sync", "the plainest loop that one would write: nothing of ours may make it faster or slower"},
 
 	"cmd/worker":    {"internal/app internal/config internal/dev internal/ops sandbox", "term", "a thin main"},

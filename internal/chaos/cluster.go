@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tokenrelay/tokenrelay/consumer"
+	"github.com/tokenrelay/tokenrelay/event"
+)
+
+const (
+	replicas = 3
+
+	// ackWait is the consumers', instead of the declared 60 s: as much longer
+	// than the lease, so that what a dead pod held comes back within the run.
+	ackWait = 2 * lease
+
+	clusterStart = 60 * time.Second // most time for a cluster to take streams
+	askTimeout   = 5 * time.Second  // of one question to it
+)
+
+// cluster is three servers, each a process. stop and start of one server may
+// not be called at the same time.
+type cluster struct {
+	nursery *nursery
+	self    string // path of this binary
+	logDir  string
+	nodes   []*node
+	conn    *nats.Conn // the harness's own, past the proxies
+	js      jetstream.JetStream
+}
+
+type node struct {
+	config  nodeConfig
+	process *process // nil while it is away
+}
+
+// startCluster returns when streams, consumers and bucket are there.
+func startCluster(ctx context.Context, n *nursery, dir string) (_ *cluster, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	ports, err := freePorts(2 * replicas)
+	if err != nil {
+		return nil, err
+	}
+	c := &cluster{nursery: n, self: self, logDir: dir}
+	defer func() {
+		if err != nil {
+			c.close()
+		}
+	}()
+	for i := range replicas {
+		name := "n" + strconv.Itoa(i)
+		c.nodes = append(c.nodes, &node{config: nodeConfig{
+			Name: name, Dir: filepath.Join(dir, "jetstream", name), Client: ports[i], Route: ports[replicas+i], Routes: ports[replicas:],
+		}})
+		if err := c.start(i); err != nil {
+			return nil, err
+		}
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, clusterStart, fmt.Errorf("the cluster took no streams within %s", clusterStart))
+	defer cancel()
+	for {
+		err := c.declare(ctx)
+		if err == nil {
+			return c, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+func (c *cluster) url() string {
+	urls := make([]string, len(c.nodes))
+	for i, n := range c.nodes {
+		urls[i] = n.url()
+	}
+	return strings.Join(urls, ",")
+}
+
+func (n *node) addr() string { return net.JoinHostPort(loopback, strconv.Itoa(n.config.Client)) }
+func (n *node) url() string  { return "nats://" + n.addr() }
+
+// declare makes what the workers would make, and shortens the ack wait.
+func (c *cluster) declare(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*askTimeout)
+	defer cancel()
+	if c.conn == nil {
+		if c.conn, err = connect(c.url(), "chaos observer"); err != nil {
+			return err
+		}
+		if c.js, err = jetstream.New(c.conn); err != nil {
+			return err
+		}
+	}
+	if _, err = consumer.Ensure(ctx, c.js, consumer.Topology{Replicas: replicas, Provision: true, Providers: event.Providers()}); err != nil {
+		return err
+	}
+	for _, provider := range event.Providers() {
+		current, err := c.js.Consumer(ctx, consumer.EventsStream, provider)
+		if err != nil {
+			return err
+		}
+		config := current.CachedInfo().Config
+		config.AckWait = ackWait
+		if _, err := c.js.UpdateConsumer(ctx, consumer.EventsStream, config); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func connect(urls, name string) (*nats.Conn, error) {
+	return nats.Connect(urls, nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond),
+		nats.ReconnectJitter(50*time.Millisecond, 0), nats.Timeout(askTimeout),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+}
+
+// leader is the number of the server that leads a stream; without an answer
+// the first.
+func (c *cluster) leader(ctx context.Context, stream string) int {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	s, err := c.js.Stream(ctx, stream)
+	if err != nil || s.CachedInfo().Cluster == nil {
+		return 0
+	}
+	for i, n := range c.nodes {
+		if n.config.Name == s.CachedInfo().Cluster.Leader {
+			return i
+		}
+	}
+	return 0
+}
+
+func (c *cluster) start(i int) error {
+	n := c.nodes[i]
+	env, err := nodeEnv(n.config)
+	if err != nil {
+		return err
+	}
+	n.process, err = c.nursery.start(filepath.Join(c.logDir, n.config.Name+".log"), env, c.self)
+	return err
+}
+
+// stop takes a server away, in order or at once.
+func (c *cluster) stop(i int, atOnce bool) error {
+	p := c.nodes[i].process
+	c.nodes[i].process = nil
+	if atOnce {
+		p.kill()
+		return nil
+	}
+	return p.term(20 * time.Second)
+}
+
+// stillUp reports the servers that ended by themselves.
+func (c *cluster) stillUp() error {
+	var ended []error
+	for _, n := range c.nodes {
+		if n.process == nil {
+			continue
+		}
+		select {
+		case <-n.process.ended:
+			ended = append(ended, fmt.Errorf("server %s ended by itself: %w", n.config.Name, n.process.err))
+		default:
+		}
+	}
+	return errors.Join(ended...)
+}
+
+func (c *cluster) close() {
+	if c.conn != nil {
+		c.conn.Close()
+	}
+	for _, n := range c.nodes {
+		if n.process != nil {
+			_ = n.process.signal(syscall.SIGCONT) // refused when it has ended
+			n.process.kill()
+		}
+	}
+}
+
+// freePorts finds ports below those that systems hand out for outgoing
+// connections: one of those could be taken while its server is away.
+func freePorts(n int) ([]int, error) {
+	var ports []int
+	for range 50 * n {
+		port := 20_000 + rand.N(12_000)
+		listener, err := net.Listen("tcp", net.JoinHostPort(loopback, strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		defer listener.Close() // all at the end, so that each is found once
+		if ports = append(ports, port); len(ports) == n {
+			return ports, nil
+		}
+	}
+	return nil, errors.New("no free ports from 20000 to 32000")
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tokenrelay/tokenrelay/consumer"
+	"github.com/tokenrelay/tokenrelay/event"
+)
+
+// drained waits until nothing is pending at any provider, and says what is
+// when the time is over.
+func (c *cluster) drained(ctx context.Context, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for {
+		left, err := c.pending(ctx)
+		if err == nil && left == "" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			if err != nil {
+				left = err.Error()
+			}
+			return fmt.Errorf("not everything was delivered within %s: %s", within, left)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// pending says what waits for whom; empty is nothing.
+func (c *cluster) pending(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var left []string
+	for _, provider := range event.Providers() {
+		found, err := c.js.Consumer(ctx, consumer.EventsStream, provider)
+		if err != nil {
+			return "", err
+		}
+		if info := found.CachedInfo(); info.NumPending > 0 || info.NumAckPending > 0 {
+			left = append(left, fmt.Sprintf("%s: %d not delivered, %d not acknowledged", provider, info.NumPending, info.NumAckPending))
+		}
+	}
+	return strings.Join(left, "; "), nil
+}
+
+// stored counts the events in the stream by their numbers.
+func (c *cluster) stored(ctx context.Context) (map[int]int, error) {
+	counts := map[int]int{}
+	return counts, c.read(ctx, consumer.EventsStream, func(m jetstream.Msg) { counts[numberIn(m.Data())]++ })
+}
+
+// deadLetter is one message of the dead-letter stream.
+type deadLetter struct {
+	provider, code string
+	number         int
+}
+
+func (c *cluster) letters(ctx context.Context) (letters []deadLetter, err error) {
+	err = c.read(ctx, consumer.LettersStream, func(m jetstream.Msg) {
+		rest := strings.TrimPrefix(m.Subject(), consumer.LettersSubject+".")
+		provider, code, _ := strings.Cut(rest, ".")
+		letters = append(letters, deadLetter{provider, code, numberIn(m.Data())})
+	})
+	return letters, err
+}
+
+// numberIn reads the number of an event from its JSON; -1 when it is none of
+// ours.
+func numberIn(body []byte) int {
+	var e struct {
+		Token string `json:"token"`
+	}
+	if json.Unmarshal(body, &e) != nil {
+		return -1
+	}
+	return numberOf(e.Token)
+}
+
+// read gives every message of a stream to take, in order.
+func (c *cluster) read(ctx context.Context, name string, take func(jetstream.Msg)) error {
+	stream, err := c.js.Stream(ctx, name)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if stream.CachedInfo().State.Msgs == 0 {
+		return nil
+	}
+	reader, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	messages, err := reader.Messages()
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	defer messages.Stop()
+	for {
+		m, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		take(m)
+		meta, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if meta.NumPending == 0 {
+			return nil
+		}
+	}
+}
+
+// permitsHeld lists the permits that somebody has.
+func (c *cluster) permitsHeld(ctx context.Context) (held []string, err error) {
+	bucket, err := c.js.KeyValue(ctx, consumer.FleetBucket)
+	if err != nil {
+		return nil, err
+	}
+	for n := range cleverTapCap {
+		key := fmt.Sprintf("permits.%s.%d", event.CleverTap, n)
+		entry, err := bucket.Get(ctx, key)
+		if err != nil {
+			continue // never taken
+		}
+		var permit struct {
+			Holder string `json:"holder"`
+		}
+		if err := json.Unmarshal(entry.Value(), &permit); err != nil {
+			return nil, fmt.Errorf("%s: %w", key, err)
+		}
+		if permit.Holder != "" {
+			held = append(held, fmt.Sprintf("%s by %s", key, permit.Holder))
+		}
+	}
+	return held, nil
+}
