@@ -17,10 +17,7 @@ func (c *Consumer) keepAlive(connected <-chan nats.Status) {
 		case <-c.ctx.Done():
 			return
 		case <-connected:
-			c.mu.Lock()
-			close(c.reconnect)
-			c.reconnect = make(chan struct{})
-			c.mu.Unlock()
+			c.newSession()
 			// The server counted on while nobody could be heard.
 			c.touch(true)
 			c.lookNow()
@@ -29,6 +26,13 @@ func (c *Consumer) keepAlive(connected <-chan nats.Status) {
 			timer.Reset(c.tick())
 		}
 	}
+}
+
+func (c *Consumer) newSession() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.endSession()
+	c.session, c.endSession = context.WithCancel(context.Background())
 }
 
 func (c *Consumer) tick() time.Duration {
@@ -90,7 +94,7 @@ func (c *Consumer) keepFloor() {
 // review looks whether all is still as it was, and stores the floor.
 func (c *Consumer) review(ctx context.Context) error {
 	at := c.at.Load()
-	look, cancel := context.WithTimeout(ctx, requestTimeout)
+	look, cancel := c.question(ctx)
 	defer cancel()
 	seen, err := c.look(look)
 	if vanished(err) || err == nil && !seen.created.Equal(at.created) {
@@ -102,7 +106,7 @@ func (c *Consumer) review(ctx context.Context) error {
 	} else if seen.maxAge != at.maxAge || seen.ackWait != at.ackWait {
 		c.at.CompareAndSwap(at, &seen.attachment)
 	}
-	store, cancel := context.WithTimeout(ctx, requestTimeout)
+	store, cancel := c.question(ctx)
 	defer cancel()
 	return c.storeFloor(store)
 }

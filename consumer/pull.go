@@ -87,7 +87,7 @@ func (c *Consumer) sleep(ctx context.Context, d time.Duration) {
 // one; it is empty when the time the server was given has passed.
 func (c *Consumer) request(ctx context.Context, at *attachment, n, priority int, take func(*Message)) (got int, doubt string) {
 	r := &request{c: c, at: at, in: make(chan *nats.Msg, n+statusRoom)}
-	reconnect := c.nextReconnect()
+	session := c.currentSession()
 	inbox := c.nc.NewInbox()
 	sub, err := c.nc.ChanSubscribe(inbox, r.in)
 	if err != nil {
@@ -117,7 +117,7 @@ func (c *Consumer) request(ctx context.Context, at *attachment, n, priority int,
 			case <-c.ctx.Done():
 				stopped = true
 				continue
-			case <-reconnect:
+			case <-session.Done():
 				doubt = "reconnected"
 				continue
 			case <-silence.C:

@@ -320,9 +320,9 @@ func TestPullWaitsOn(t *testing.T) {
 	publish(t, b.JS, consumer.EventsSubject, 10)
 	s.wait(t, 10)
 	p.stop(t)
-	for payload, times := range s.payloads() {
-		if times != 1 {
-			t.Errorf("%s came %d times", payload, times)
+	for _, m := range s.all() {
+		if m.Delivered() != 1 {
+			t.Errorf("seq %d came %d times", m.Seq(), m.Delivered())
 		}
 	}
 }
@@ -332,7 +332,7 @@ func TestPullWaitsOn(t *testing.T) {
 func TestPausedConsumerIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	b := brokertest.New(t)
-	c := open(t, b.URL(), "courier", consumer.Options{})
+	c := open(t, b.URL(), "courier", consumer.Options{Heartbeat: 100 * time.Millisecond})
 	if _, err := b.JS.PauseConsumer(t.Context(), consumer.EventsStream, "courier", time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}

@@ -180,4 +180,3 @@ func readStatus(msg *nats.Msg) (over bool, doubt string) {
 		return true, fmt.Sprintf("status %s %s", code, msg.Header.Get("Description"))
 	}
 }
-

@@ -135,15 +135,17 @@ func publishAcked(js jetstream.JetStream, stop <-chan struct{}) (confirmed []str
 type seen struct {
 	mu       sync.Mutex
 	messages []*consumer.Message
-	changed  chan struct{} // closed and replaced at every message
+	counts   map[string]int // by payload
+	changed  chan struct{}  // closed and replaced at every message
 }
 
-func newSeen() *seen { return &seen{changed: make(chan struct{})} }
+func newSeen() *seen { return &seen{counts: make(map[string]int), changed: make(chan struct{})} }
 
 func (s *seen) take(m *consumer.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.messages = append(s.messages, m)
+	s.counts[string(m.Data())]++
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
@@ -175,16 +177,9 @@ func (s *seen) unsettled() (n int) {
 }
 
 func (s *seen) holds(payload string) bool {
-	return slices.ContainsFunc(s.all(), func(m *consumer.Message) bool { return string(m.Data()) == payload })
-}
-
-// payloads counts how often each payload came.
-func (s *seen) payloads() map[string]int {
-	counts := make(map[string]int)
-	for _, m := range s.all() {
-		counts[string(m.Data())]++
-	}
-	return counts
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.counts[payload] > 0
 }
 
 // wait returns when at least n messages were taken.

@@ -97,3 +97,11 @@ func (p *Process) Kill() {
 	p.stdin.Close()
 	p.cmd = nil
 }
+
+// Wipe empties the folder of a killed server: its disk is gone.
+func (p *Process) Wipe() {
+	p.t.Helper()
+	if err := os.RemoveAll(p.dir); err != nil {
+		p.t.Fatal(err)
+	}
+}
