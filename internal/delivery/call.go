@@ -47,7 +47,7 @@ func (d *Desk) tally(ctx context.Context, s segment) providers.Answer {
 	case accepted > 0:
 		d.evidence.noteAccepted(began)
 		d.refusedInARow.Store(0)
-	case len(answer.Refusals) == 0:
+	case len(answer.Refusals) == 0 && (s.suspect || answer.Result != providers.Unavailable):
 		d.refusedInARow.Add(1)
 	}
 	d.logCall(s, answer, accepted, took)

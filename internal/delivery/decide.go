@@ -32,7 +32,8 @@ type situation struct {
 	repeated      bool // this very call was made before
 	retryTimeLeft bool // RETRY_MAX_ELAPSED has not passed since its first try
 	acceptedSince bool // another record was accepted since the trouble with these began
-	refusedInARow int  // calls, this one included, with nothing accepted in between
+	heldBefore    bool // the provider was held for this very call, and a probe was accepted since
+	refusedInARow int  // suspect calls refused, this one included, with nothing accepted in between
 	rounds        int  // times that this record alone failed while others were accepted
 	maxRounds     int  // MAX_ATTEMPTS
 }
@@ -67,12 +68,13 @@ func decide(s situation) (step, holdReason) {
 }
 
 // decideUnavailable: no answer, or one that says "later". It speaks against
-// the provider unless others were accepted meanwhile.
+// the provider unless others were accepted meanwhile, or a probe was and this
+// call fails all the same.
 func decideUnavailable(s situation) (step, holdReason) {
 	switch {
 	case !s.suspect && s.retryTimeLeft:
 		return again, ""
-	case !s.suspect && !s.acceptedSince, s.refusedInARow >= rowLimit:
+	case !s.suspect && !s.acceptedSince && !s.heldBefore, s.refusedInARow >= rowLimit:
 		return holdOff, holdUnavailable
 	case s.records > 1:
 		return split, ""

@@ -59,21 +59,10 @@ func (s *sender) waitOut(j *job) bool {
 	}
 }
 
-// awaitTurn returns when the provider is not held, when a probe may be tried,
-// or at a stop: until then the next batch keeps filling, which costs nothing.
-func (s *sender) awaitTurn() {
-	for s.stop.Err() == nil {
-		state := s.Holds.State(s.name)
-		wait := time.Until(state.ProbeAt)
-		if !state.Held || wait <= 0 {
-			return
-		}
-		s.waitFor(state.Changed, wait, &job{})
-	}
-}
-
 // waitFor returns after the wait, at a change of the fleet's state, at a stop,
-// or when the next item expires.
+// or when the next item expires. What else this pod has in hand joins the job,
+// so that nothing of it expires unseen; its room is given back with the job,
+// or a hold would pull the whole stream.
 func (s *sender) waitFor(changed <-chan struct{}, wait time.Duration, j *job) {
 	for it := range j.left {
 		wait = min(wait, s.untilExpiry(it))
@@ -84,6 +73,13 @@ func (s *sender) waitFor(changed <-chan struct{}, wait time.Duration, j *job) {
 	case <-timer.C:
 	case <-changed:
 	case <-s.stop.Done():
+	case it := <-s.singles:
+		j.join([]*item{it}, triggerSplit)
+	case batch, open := <-s.queue.Batches():
+		if open {
+			j.join(batch.Items, string(batch.Trigger))
+			j.room += len(batch.Items)
+		}
 	}
 }
 

@@ -42,6 +42,7 @@ type segment struct {
 	suspect bool // a call with these and others was refused
 	made    int  // calls made for exactly these since the last hold
 	counted bool // its flush is in the metrics
+	held    bool // the provider was held because of it
 	spacing *backoff.ExponentialBackOff
 }
 
@@ -49,12 +50,18 @@ type segment struct {
 type job struct {
 	stack    []segment // next on top: a split goes depth first
 	accused  []*item   // alone and refused, waiting for evidence
+	room     int       // of the batches that joined in a hold
 	troubled bool
 	since    time.Time // when the trouble began
 }
 
 func newJob(items []*item, trigger string) *job {
 	return &job{stack: []segment{{items: items, trigger: trigger}}}
+}
+
+// join adds a batch to a job that waits: it comes last.
+func (j *job) join(items []*item, trigger string) {
+	j.stack = slices.Insert(j.stack, 0, segment{items: items, trigger: trigger})
 }
 
 func (j *job) push(s segment) { j.stack = append(j.stack, s) }

@@ -21,37 +21,38 @@ type sender struct {
 	permit *fleet.Permit   // nil where none is needed
 	stop   context.Context // when done: no pulls, no pauses, and what is left over is given back
 	work   context.Context // when done, too: open calls are cut off
+	queue  *batcher.Batcher[*item]
+	room   *room
 }
 
 // run returns when stop is done and everything that was pulled is settled,
 // parked or given back.
 func (s *sender) run() {
 	size := s.Provider.MaxRecords()
-	queue := batcher.New[*item](size, s.BatchWait)
-	room := newRoom(max(size, s.Calls))
+	s.queue = batcher.New[*item](size, s.BatchWait)
+	s.room = newRoom(max(size, s.Calls))
 	var running sync.WaitGroup
 	running.Go(func() {
-		s.pull(queue, room)
-		queue.Close()
+		s.pull()
+		s.queue.Close()
 	})
 	for range s.Calls {
-		running.Go(func() { s.serve(queue, room) })
+		running.Go(s.serve)
 	}
 	running.Wait()
 }
 
 // serve works on one batch, or one single record, at a time.
-func (s *sender) serve(queue *batcher.Batcher[*item], room *room) {
+func (s *sender) serve() {
 	for {
-		s.awaitTurn()
 		select {
 		case it := <-s.singles:
 			s.finish(newJob([]*item{it}, triggerSplit))
-		case batch, open := <-queue.Batches():
+		case batch, open := <-s.queue.Batches():
 			if !open {
 				return
 			}
-			room.sent(len(batch.Items))
+			s.room.sent(len(batch.Items))
 			s.finish(newJob(batch.Items, string(batch.Trigger)))
 		}
 	}
@@ -59,7 +60,7 @@ func (s *sender) serve(queue *batcher.Batcher[*item], room *room) {
 
 // pull keeps asking for as many messages as there is room for. A trickle goes
 // to the sender with the lowest permit.
-func (s *sender) pull(queue *batcher.Batcher[*item], room *room) {
+func (s *sender) pull() {
 	priority := 0
 	if s.permit != nil {
 		priority = min(s.permit.Number(), 9)
@@ -67,7 +68,7 @@ func (s *sender) pull(queue *batcher.Batcher[*item], room *room) {
 	var pulls sync.WaitGroup
 	defer pulls.Wait()
 	for {
-		n := room.take(s.stop)
+		n := s.room.take(s.stop)
 		if n == 0 {
 			return
 		}
@@ -77,13 +78,13 @@ func (s *sender) pull(queue *batcher.Batcher[*item], room *room) {
 				taken++
 				it := s.intake(s.work, message)
 				// What the server had sent before the stop is still delivered.
-				kept := it != nil && queue.Add(s.work, it) == nil
+				kept := it != nil && s.queue.Add(s.work, it) == nil
 				if it != nil && !kept {
 					it.message.Nak(giveBackDelay)
 				}
-				room.arrived(kept)
+				s.room.arrived(kept)
 			})
-			room.missed(n - taken)
+			s.room.missed(n - taken)
 			if err != nil && s.stop.Err() == nil {
 				s.Log.Warn("pull failed", "err", err)
 			}
@@ -94,6 +95,7 @@ func (s *sender) pull(queue *batcher.Batcher[*item], room *room) {
 // finish carries a job to its end: every item is settled, parked or given back
 // when it returns.
 func (s *sender) finish(j *job) {
+	defer func() { s.room.sent(j.room) }()
 	for {
 		s.judge(s.work, j)
 		if s.Holds.State(s.name).Held {
@@ -162,7 +164,7 @@ func (s *sender) carryOut(j *job, seg segment) bool {
 	case die:
 		s.die(s.work, alone, death{code: answer.Code, reason: answer.Reason, status: answer.Status})
 	case holdOff:
-		seg.spacing, seg.made = nil, 0
+		seg.spacing, seg.made, seg.held = nil, 0, true
 		j.push(seg)
 		s.hold(s.work, reason, answer)
 	}
@@ -186,6 +188,7 @@ func (d *Desk) situation(j *job, s segment, answer providers.Answer) situation {
 		repeated:      s.made > 1,
 		retryTimeLeft: s.spacing.GetElapsedTime() < d.RetryMaxElapsed,
 		acceptedSince: d.evidence.since(since),
+		heldBefore:    s.held,
 		refusedInARow: int(d.refusedInARow.Load()),
 		rounds:        s.items[0].rounds,
 		maxRounds:     d.MaxAttempts,
