@@ -184,12 +184,25 @@ func (st *stage) reset(ctx context.Context, providers []string) error {
 				return err
 			}
 		}
-		if err := bucket.Purge(ctx, consumer.FloorKey(provider)); err != nil {
+		if err := removeKey(ctx, bucket, consumer.FloorKey(provider)); err != nil {
 			return err
 		}
 	}
 	query := url.Values{"events": {strconv.Itoa(st.stored)}, "provider": providers}
 	return st.ask(ctx, "/expect?"+query.Encode(), nil)
+}
+
+// removeKey leaves a bucket that never had the key as it is: one that holds
+// anything but permits makes a worker wait a lease before it takes any.
+func removeKey(ctx context.Context, bucket jetstream.KeyValue, key string) error {
+	_, err := bucket.Get(ctx, key)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return bucket.Purge(ctx, key)
 }
 
 // await returns when the provider has seen every event, or the process ends.
