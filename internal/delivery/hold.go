@@ -74,10 +74,10 @@ func (s *sender) waitFor(changed <-chan struct{}, wait time.Duration, j *job) {
 	case <-changed:
 	case <-s.stop.Done():
 	case it := <-s.singles:
-		j.join([]*item{it}, triggerSplit)
+		j.join([]*item{it}, triggerSplit, 1)
 	case batch, open := <-s.queue.Batches():
 		if open {
-			j.join(batch.Items, string(batch.Trigger))
+			j.join(batch.Items, string(batch.Trigger), s.Provider.MaxRecords())
 			j.room += len(batch.Items)
 		}
 	}

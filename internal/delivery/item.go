@@ -59,8 +59,16 @@ func newJob(items []*item, trigger string) *job {
 	return &job{stack: []segment{{items: items, trigger: trigger}}}
 }
 
-// join adds a batch to a job that waits: it comes last.
-func (j *job) join(items []*item, trigger string) {
+// join adds to a job that waits, to come last. A batch fills up the one that
+// joined before it, up to limit; what is to be sent alone stays alone.
+func (j *job) join(items []*item, trigger string, limit int) {
+	if len(j.stack) > 0 && trigger != triggerSplit {
+		last := &j.stack[0]
+		if last.trigger != triggerSplit && !last.counted && len(last.items)+len(items) <= limit {
+			last.items = slices.Concat(last.items, items)
+			return
+		}
+	}
 	j.stack = slices.Insert(j.stack, 0, segment{items: items, trigger: trigger})
 }
 
