@@ -18,11 +18,11 @@ type item struct {
 	record   providers.Record
 	replayed bool // it came on the provider's own subject
 
-	rounds    int       // times it failed alone while others were accepted
+	alone     int       // times it failed alone: it is suspect itself
+	failedAt  time.Time // the last of them
+	rounds    int       // of them, those since whose forerunner others were accepted
 	disbelief int       // refusals by name that were not believed yet
 	probes    int       // times it served as a probe
-	accused   int       // times it was refused alone, without evidence
-	accusedAt time.Time // the last of them
 	answer    providers.Answer
 }
 
@@ -32,7 +32,15 @@ func (it *item) delay() time.Duration {
 	if failed := it.rounds + it.disbelief; failed > 0 {
 		return time.Second << min(failed-1, 6)
 	}
-	return 500 * time.Millisecond << min(max(it.accused-1, 0), 2)
+	return 500 * time.Millisecond << min(max(it.alone-1, 0), 2)
+}
+
+// failAlone notes one more call that failed with nothing but this record in it.
+func (it *item) failAlone(othersAccepted bool, answer providers.Answer) {
+	if othersAccepted {
+		it.rounds++
+	}
+	it.alone, it.failedAt, it.answer = it.alone+1, time.Now(), answer
 }
 
 // segment is a set of items that one call is made for.
@@ -57,6 +65,12 @@ type job struct {
 
 func newJob(items []*item, trigger string) *job {
 	return &job{stack: []segment{{items: items, trigger: trigger}}}
+}
+
+// newJobAlone is for a record that is sent by itself, perhaps because it has
+// failed so before.
+func newJobAlone(it *item) *job {
+	return &job{stack: []segment{{items: []*item{it}, trigger: triggerSplit, suspect: it.alone > 0}}}
 }
 
 // join adds to a job that waits, to come last. A batch fills up the one that

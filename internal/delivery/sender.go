@@ -47,7 +47,7 @@ func (s *sender) serve() {
 	for {
 		select {
 		case it := <-s.singles:
-			s.finish(newJob([]*item{it}, triggerSplit))
+			s.finish(newJobAlone(it))
 		case batch, open := <-s.queue.Batches():
 			if !open {
 				return
@@ -137,7 +137,8 @@ func (s *sender) carryOut(j *job, seg segment) bool {
 		return false
 	}
 	seg.made, seg.counted = seg.made+1, true
-	next, reason := decide(s.situation(j, seg, answer))
+	now := s.situation(j, seg, answer)
+	next, reason := decide(now)
 	if next != settle && !j.troubled {
 		j.troubled, j.since = true, time.Now()
 	}
@@ -154,12 +155,10 @@ func (s *sender) carryOut(j *job, seg segment) bool {
 		s.Log.Info("call refused whole; splitting it", "records", len(seg.items), "code", answer.Code, "reason", answer.Reason)
 		j.pushHalves(seg)
 	case accuse:
-		alone.accused, alone.accusedAt, alone.answer = alone.accused+1, time.Now(), answer
+		alone.failAlone(now.acceptedSince, answer)
 		j.accused = append(j.accused, alone)
 	case goBack:
-		if s.evidence.since(j.since) {
-			alone.rounds++
-		}
+		alone.failAlone(now.acceptedSince, answer)
 		s.park(alone)
 	case die:
 		s.die(s.work, alone, death{code: answer.Code, reason: answer.Reason, status: answer.Status})
@@ -177,8 +176,8 @@ func (d *Desk) situation(j *job, s segment, answer providers.Answer) situation {
 	if j.troubled {
 		since = j.since
 	}
-	if len(s.items) == 1 && s.items[0].accused > 0 {
-		since = s.items[0].accusedAt
+	if len(s.items) == 1 && s.items[0].alone > 0 {
+		since = s.items[0].failedAt
 	}
 	return situation{
 		result:        answer.Result,
@@ -199,7 +198,7 @@ func (d *Desk) situation(j *job, s segment, answer providers.Answer) situation {
 // was accepted since they were refused alone.
 func (d *Desk) judge(work context.Context, j *job) {
 	for _, it := range slices.Clone(j.accused) {
-		if d.evidence.since(it.accusedAt) {
+		if d.evidence.since(it.failedAt) {
 			j.drop(it)
 			d.die(work, it, death{code: it.answer.Code, reason: it.answer.Reason, status: it.answer.Status})
 		}
