@@ -87,7 +87,7 @@ func (st *stage) store(ctx context.Context, events int, out io.Writer) error {
 			return err
 		}
 		bytes += len(data)
-		if _, err := st.js.PublishAsync(consumer.EventsSubject, data); err != nil {
+		if _, err := st.js.PublishAsync(consumer.EventsSubject, data, jetstream.WithStallWait(patience)); err != nil {
 			return fmt.Errorf("store the backlog: %w", err)
 		}
 	}
