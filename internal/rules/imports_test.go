@@ -22,7 +22,7 @@ var rules = map[string]rule{
 
 	"publisher": {"event", "backoff json nats", "apps link it: it may not pull the worker in"},
 	"consumer":  {"", "backoff nats", "the consumer knows JetStream; what an event or a provider is it refuses to know"},
-	"dlq":       {"", "json nats", "a letter is bytes, headers and a code, whatever provider refused it"},
+	"dlq":       {"internal/scan", "json nats", "a letter is bytes, headers and a code, whatever provider refused it"},
 	"sandbox":   {"", "json", "apps link it in their tests: a double of the providers shares no code with who calls them"},
 
 	"providers":                {"event", "", "the vocabulary of all providers, without any of them"},
@@ -37,6 +37,7 @@ var rules = map[string]rule{
 	"internal/config":            {"", "backoff kong nats", "reads settings; what they are for is the app's matter"},
 	"internal/ops":               {"", "nats prometheus tint", "shows what it is told; the app hands in whom to ask"},
 	"internal/fleet":             {"", "backoff json nats", "permits and holds are records in a bucket; what a provider answered is delivery's matter"},
+	"internal/scan":              {"", "backoff nats", "reads any stream; what a message says is its caller's matter"},
 	"internal/delivery":          {"batcher consumer dlq event internal/fleet providers", "backoff json nats prometheus", "decides for every provider alike: it may not know one"},
 	"internal/app": {
 		"consumer dlq event internal/config internal/delivery internal/fleet internal/ops providers providers/clevertap providers/courier",

@@ -25,6 +25,7 @@ type pkg struct {
 	Standard              bool
 	Module                *struct{ Path string }
 
+	GoFiles                            []string // none where there are only tests
 	Imports, TestImports, XTestImports []string
 	Deps                               []string // all, in the end
 }
@@ -41,7 +42,7 @@ func list(t *testing.T) map[string]*pkg {
 	// With -test also what only tests import; its variants, "a [a.test]", are
 	// not packages of their own.
 	decoder := json.NewDecoder(strings.NewReader(run(t, "go", "list", "-deps", "-test",
-		"-json=ImportPath,Name,Doc,Standard,Module,Imports,TestImports,XTestImports,Deps", "./...")))
+		"-json=ImportPath,Name,Doc,Standard,Module,GoFiles,Imports,TestImports,XTestImports,Deps", "./...")))
 	for {
 		p := &pkg{}
 		err := decoder.Decode(p)
