@@ -49,8 +49,14 @@ func (w *Writer) Put(ctx context.Context, letter *Letter) error {
 	return nil
 }
 
+// publish asks the answer, not the message, for the stream: an expectation in
+// a header would be stored with the letter and refuse every copy of it.
 func (w *Writer) publish(ctx context.Context, message *nats.Msg) (*jetstream.PubAck, error) {
-	return w.js.PublishMsg(ctx, message, jetstream.WithExpectStream(Stream))
+	ack, err := w.js.PublishMsg(ctx, message)
+	if err == nil && ack.Stream != Stream {
+		return nil, fmt.Errorf("letters arrive at stream %s instead", ack.Stream)
+	}
+	return ack, err
 }
 
 // stored looks whether the letter that made this one a duplicate is there.
