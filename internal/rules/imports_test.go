@@ -22,7 +22,7 @@ var rules = map[string]rule{
 
 	"publisher": {"event", "backoff json nats", "apps link it: it may not pull the worker in"},
 	"consumer":  {"", "backoff nats", "the consumer knows JetStream; what an event or a provider is it refuses to know"},
-	"dlq":       {"internal/scan", "json nats", "a letter is bytes, headers and a code, whatever provider refused it"},
+	"dlq":       {"event internal/scan publisher", "backoff json nats sync", "a letter and its way back into the stream; who refused the event, and who decides, it may not know"},
 	"sandbox":   {"", "json", "apps link it in their tests: a double of the providers shares no code with who calls them"},
 
 	"providers":                {"event", "", "the vocabulary of all providers, without any of them"},
@@ -47,11 +47,12 @@ var rules = map[string]rule{
 		"consumer dlq event internal/app internal/broker internal/config publisher sandbox",
 		"nats progressbar", "everything in one process; nobody but `worker dev` may use it",
 	},
-	"internal/rules":      {"", "", "tests only"},
-	"internal/bench":      {"consumer event internal/broker", "nats", "measures processes from outside; what a worker does inside it refuses to know"},
-	"internal/e2e":        {"", "", "tests only"},
-	"internal/chaos":      {"consumer event publisher sandbox", "nats nats-server toxiproxy", "looks at a fleet of processes from outside"},
-	"internal/bench/loop": {"", "nats sync", "the plainest loop that one would write: nothing of ours may make it faster or slower"},
+	"internal/rules":       {"", "", "tests only"},
+	"internal/bench":       {"consumer event internal/broker", "nats", "measures processes from outside; what a worker does inside it refuses to know"},
+	"internal/e2e":         {"", "", "tests only"},
+	"internal/chaos":       {"consumer event publisher sandbox", "nats nats-server toxiproxy", "looks at a fleet of processes from outside"},
+	"internal/bench/fleet": {"consumer event internal/broker", "nats", "measures processes from outside"},
+	"internal/bench/loop":  {"", "nats sync", "the plainest loop that one would write: nothing of ours may make it faster or slower"},
 
 	"cmd/worker":    {"internal/app internal/config internal/dev internal/ops sandbox", "term", "a thin main"},
 	"cmd/publisher": {"consumer event internal/config publisher", "json nats progressbar term time", "over the publisher; of the consumer it knows where to look an event up"},
