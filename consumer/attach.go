@@ -25,14 +25,12 @@ type attachment struct {
 	ackWait  time.Duration
 	priority bool // the consumer wants pulls with a priority
 	stream   jetstream.Stream
-	bucket   jetstream.KeyValue
 }
 
 // attach looks at what there is, and makes what is missing.
 func (c *Consumer) attach(ctx context.Context) error {
 	at, err := c.look(ctx)
 	if vanished(err) {
-		c.log.InfoContext(ctx, "making what is missing", "missing", err)
 		kept, ensureErr := Ensure(ctx, c.js, c.options.Topology)
 		if ensureErr != nil {
 			return ensureErr
@@ -41,7 +39,7 @@ func (c *Consumer) attach(ctx context.Context) error {
 			c.log.WarnContext(ctx, f.String())
 		}
 		if at, err = c.look(ctx); err == nil {
-			c.log.InfoContext(ctx, "made consumer", "from", at.start)
+			c.log.InfoContext(ctx, "made consumer", "first_seq", max(at.start, 1))
 		}
 	}
 	if err != nil {
@@ -53,10 +51,12 @@ func (c *Consumer) attach(ctx context.Context) error {
 	return nil
 }
 
-// sighting is an attachment and where its consumer began.
+// sighting is an attachment, and what is only of interest when it is made.
 type sighting struct {
 	attachment
-	start uint64
+	start  uint64 // where the consumer began, 0 for the first event
+	floor  uint64 // up to where everything is acknowledged
+	bucket jetstream.KeyValue
 }
 
 func (c *Consumer) look(ctx context.Context) (*sighting, error) {
@@ -84,14 +84,18 @@ func (c *Consumer) look(ctx context.Context) (*sighting, error) {
 		}
 	}
 	config := cons.CachedInfo().Config
-	return &sighting{attachment{
-		created:  info.Created,
-		maxAge:   info.Config.MaxAge,
-		ackWait:  shortestWait(config),
-		priority: config.PriorityPolicy == jetstream.PriorityPolicyPrioritized,
-		stream:   stream,
-		bucket:   bucket,
-	}, config.OptStartSeq}, errors.Join(broken...)
+	return &sighting{
+		attachment: attachment{
+			created:  info.Created,
+			maxAge:   info.Config.MaxAge,
+			ackWait:  shortestWait(config),
+			priority: config.PriorityPolicy == jetstream.PriorityPolicyPrioritized,
+			stream:   stream,
+		},
+		start:  config.OptStartSeq,
+		floor:  cons.CachedInfo().AckFloor.Stream,
+		bucket: bucket,
+	}, errors.Join(broken...)
 }
 
 // shortestWait is the time after which the server may hand out a message

@@ -2,10 +2,14 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go"
 )
+
+// lastFloorWithin bounds what a Close waits for its last floor.
+const lastFloorWithin = 2 * time.Second
 
 // keepAlive tells the server of every held message in time that it is being
 // worked on, and wakes the pulls after a reconnect.
@@ -70,20 +74,18 @@ func (c *Consumer) keepFloor() {
 	defer ticker.Stop()
 	failing := false
 	for {
-		var err error
 		select {
 		case <-c.ctx.Done():
-			last, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+			last, cancel := context.WithTimeout(context.Background(), lastFloorWithin)
 			defer cancel()
 			if err := c.storeFloor(last); err != nil {
 				c.log.Debug("floor not stored at the end", "err", err)
 			}
 			return
 		case <-c.recheck:
-			err = c.review(c.ctx)
 		case <-ticker.C:
-			err = c.review(c.ctx)
 		}
+		err := c.review(c.ctx)
 		if err != nil && !failing && c.ctx.Err() == nil {
 			c.log.Warn("floor not stored: a consumer made again would repeat more", "err", err)
 		}
@@ -91,37 +93,34 @@ func (c *Consumer) keepFloor() {
 	}
 }
 
-// review looks whether all is still as it was, and stores the floor.
+// review stores the floor, and attaches anew when something is not as it was.
 func (c *Consumer) review(ctx context.Context) error {
 	at := c.at.Load()
-	look, cancel := c.question(ctx)
+	ask, cancel := c.question(ctx)
 	defer cancel()
-	seen, err := c.look(look)
-	if vanished(err) || err == nil && !seen.created.Equal(at.created) {
-		if err := c.repair(ctx, at, "it changed"); err != nil {
-			return err
-		}
-	} else if err != nil {
-		return err
-	} else if seen.maxAge != at.maxAge || seen.ackWait != at.ackWait {
-		c.at.CompareAndSwap(at, &seen.attachment)
+	err := c.storeFloor(ask)
+	if errors.Is(err, errChanged) || vanished(err) {
+		return c.repair(ctx, at, err.Error())
 	}
-	store, cancel := c.question(ctx)
-	defer cancel()
-	return c.storeFloor(store)
+	return err
 }
 
+var errChanged = errors.New("stream or consumer changed")
+
 // storeFloor writes how far everything is acknowledged. The creation time is
-// one read before the position: when the stream is made anew between the two,
-// the floor belongs to the old one and nobody will use it.
+// read before the position: when the stream is made anew between the two, the
+// floor belongs to the old one and nobody will use it.
 func (c *Consumer) storeFloor(ctx context.Context) error {
-	at := c.at.Load()
 	if !c.nc.IsConnected() {
 		return nats.ErrDisconnected
 	}
-	cons, err := at.stream.Consumer(ctx, c.provider)
+	at := c.at.Load()
+	seen, err := c.look(ctx)
 	if err != nil {
 		return err
 	}
-	return writeFloor(ctx, at.bucket, c.provider, floor{StreamCreated: at.created, Seq: cons.CachedInfo().AckFloor.Stream})
+	if !seen.created.Equal(at.created) || seen.maxAge != at.maxAge || seen.ackWait != at.ackWait || seen.priority != at.priority {
+		return errChanged
+	}
+	return writeFloor(ctx, seen.bucket, c.provider, floor{StreamCreated: seen.created, Seq: seen.floor})
 }

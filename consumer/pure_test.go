@@ -1,8 +1,11 @@
 package consumer
 
 import (
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 func TestParseReply(t *testing.T) {
@@ -150,5 +153,69 @@ func BenchmarkParseReply(b *testing.B) {
 		if _, _, _, err := parseReply("$JS.ACK.TOKENS.clevertap.1.123456.123456.1700000000000000001.54321"); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestClusterFindings(t *testing.T) {
+	t.Parallel()
+	in := func(cluster string, replicas int, stream string) *jetstream.StreamInfo {
+		return &jetstream.StreamInfo{
+			Config:  jetstream.StreamConfig{Name: stream, Replicas: replicas},
+			Cluster: &jetstream.ClusterInfo{Name: cluster},
+		}
+	}
+	for _, c := range []struct {
+		info *jetstream.StreamInfo
+		want []Severity
+	}{
+		{in("c", 1, EventsStream), []Severity{Warning}},
+		{in("c", 3, EventsStream), nil},
+		{in("c", 1, LettersStream), []Severity{Warning}},
+		{in("c", 1, fleetStream), []Severity{Warning}},
+		{in("", 1, EventsStream), []Severity{Note}},
+		{in("", 1, LettersStream), nil},
+		{&jetstream.StreamInfo{Config: jetstream.StreamConfig{Name: EventsStream, Replicas: 1}}, []Severity{Note}},
+	} {
+		var got []Severity
+		for _, f := range clusterFindings(c.info) {
+			got = append(got, f.Severity)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s with %d replicas: %v, want %v", c.info.Config.Name, c.info.Config.Replicas, got, c.want)
+		}
+	}
+}
+
+func TestReplicasAndAgesAreAppliedUpwards(t *testing.T) {
+	t.Parallel()
+	have := jetstream.StreamConfig{Name: EventsStream, Replicas: 3, MaxAge: 48 * time.Hour, Duplicates: time.Hour}
+	age := func(d time.Duration) ageWish { return ageWish{"STREAM_MAX_AGE", d, true} }
+	set := func(replicas int, provision, force bool) Topology {
+		return Topology{Replicas: replicas, ReplicasSet: true, Provision: provision, Force: force}
+	}
+	for name, c := range map[string]struct {
+		t              Topology
+		age            ageWish
+		replicas       int
+		maxAge, window time.Duration
+		changed        bool
+		kept           int
+	}{
+		"nothing set":        {Topology{Replicas: 1, Provision: true}, ageWish{age: time.Hour}, 3, 48 * time.Hour, time.Hour, false, 0},
+		"the same":           {set(3, true, false), age(48 * time.Hour), 3, 48 * time.Hour, time.Hour, false, 0},
+		"upwards":            {set(5, true, false), age(72 * time.Hour), 5, 72 * time.Hour, time.Hour, true, 0},
+		"unlimited":          {set(3, true, false), age(0), 3, 0, time.Hour, true, 0},
+		"downwards":          {set(1, true, false), age(24 * time.Hour), 3, 48 * time.Hour, time.Hour, false, 2},
+		"downwards by force": {set(1, true, true), age(30 * time.Minute), 1, 30 * time.Minute, 30 * time.Minute, true, 0},
+		"up and down":        {set(5, true, false), age(24 * time.Hour), 5, 48 * time.Hour, time.Hour, true, 1},
+		"only looking":       {set(5, false, true), age(72 * time.Hour), 3, 48 * time.Hour, time.Hour, false, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			next, changed, kept := c.t.apply(have, c.age)
+			if next.Replicas != c.replicas || next.MaxAge != c.maxAge || next.Duplicates != c.window || changed != c.changed || len(kept) != c.kept {
+				t.Errorf("%d replicas, max age %s, window %s, changed %v, kept %v", next.Replicas, next.MaxAge, next.Duplicates, changed, kept)
+			}
+		})
 	}
 }

@@ -143,7 +143,7 @@ func (r *request) sending() bool {
 func (r *request) drain(sub *nats.Subscription, take func(*Message)) (got int) {
 	closed := make(chan struct{})
 	sub.SetClosedHandler(func(string) { close(closed) })
-	if err := sub.Drain(); err == nil {
+	if r.c.nc.IsConnected() && sub.Drain() == nil {
 		limit := time.NewTimer(drainWithin)
 		defer limit.Stop()
 		select {

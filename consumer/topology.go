@@ -185,8 +185,10 @@ func createConsumer(ctx context.Context, js jetstream.JetStream, events jetstrea
 		return nil, err
 	}
 	c, err := events.CreateConsumer(ctx, consumerConfig(provider, start))
-	if errors.Is(err, jetstream.ErrConsumerExists) {
-		return events.Consumer(ctx, provider)
+	if err != nil {
+		if other, otherErr := events.Consumer(ctx, provider); otherErr == nil {
+			return other, nil
+		}
 	}
 	return c, err
 }

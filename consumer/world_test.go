@@ -101,15 +101,19 @@ func publish(t testing.TB, js jetstream.JetStream, subject string, n int) {
 // publishMany stores n events of about 320 bytes.
 func publishMany(t testing.TB, js jetstream.JetStream, n int) {
 	t.Helper()
+	const atOnce = 1000
 	for i := range n {
 		if _, err := js.PublishAsync(consumer.EventsSubject, fmt.Appendf(nil, "%0320d", i)); err != nil {
 			t.Fatalf("publish: %v", err)
 		}
-	}
-	select {
-	case <-js.PublishAsyncComplete():
-	case <-time.After(patience):
-		t.Fatalf("events not stored within %s", patience)
+		if i%atOnce != atOnce-1 && i != n-1 {
+			continue
+		}
+		select {
+		case <-js.PublishAsyncComplete():
+		case <-time.After(patience):
+			t.Fatalf("events not stored within %s", patience)
+		}
 	}
 }
 
