@@ -155,7 +155,7 @@ func (w *world) start() *pod {
 			w.t.Errorf("worker did not end in order: %v", err)
 		}
 		if w.t.Failed() {
-			w.t.Logf("the worker's log:\n%s", p.log.tail(60))
+			w.t.Logf("the log of %s:\n%s", p.worker.Addr(), p.log.tail(60))
 		}
 	})
 	if err := p.worker.Start(w.t.Context()); err != nil {

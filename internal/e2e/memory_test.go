@@ -1,0 +1,50 @@
+package e2e_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tokenrelay/tokenrelay/consumer"
+	"github.com/tokenrelay/tokenrelay/event"
+)
+
+// A flood of garbage, as large as messages can be, leaves nothing behind in
+// the process.
+func TestGarbageDoesNotMakeItGrow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "LOG_LEVEL=info")
+	w.ensure()
+	flood := []string{
+		strings.Repeat("[", 60_000),
+		strings.Repeat(`{"token":`, 60_000/9),
+		`{"user_id":"u","object_id":"o","type":"fcm","token":"` + strings.Repeat("x", 60_000) + `"}`,
+		"\xff" + strings.Repeat("\x00", 60_000),
+	}
+	const each = 150
+	for range each {
+		w.put(flood...)
+	}
+	w.put(registrations(0, 100)...)
+	worker := startWorker(t, w.environment(), "run")
+	w.settled()
+	for _, provider := range event.Providers() {
+		w.delivered(provider, tokens(0, 100)...)
+	}
+	stream, err := w.broker.JS.Stream(t.Context(), consumer.LettersStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := int(stream.CachedInfo().State.Msgs); n != 2*each*len(flood) {
+		t.Errorf("%d letters, want %d", n, 2*each*len(flood))
+	}
+	// 70 MB went through it. What is left of them goes with the next collections,
+	// which the scrapes themselves bring about.
+	const allowed = 20 << 20
+	eventually(t, "the heap is small again", func() bool {
+		heap := worker.metrics()["go_memstats_heap_alloc_bytes"]
+		return heap > 0 && heap < allowed
+	})
+	if code := worker.terminate(); code != 0 {
+		t.Errorf("exit %d after SIGTERM", code)
+	}
+}
