@@ -2,7 +2,7 @@
 // consumers and the bucket of fleet state, brings and keeps them in shape,
 // pulls messages, keeps alive what is held and settles each message once.
 //
-// It knows JetStream and the names of DESIGN 3. It refuses to know what an
+// It knows JetStream and the fixed names in it. It refuses to know what an
 // event says, what a provider answers and who decides an outcome: a provider
 // is a word in a subject here.
 //
