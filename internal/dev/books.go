@@ -67,7 +67,7 @@ func (w *World) count(ctx context.Context, since baseline, took time.Duration) (
 				delete(dead, code)
 			}
 		}
-		waiting, err := w.waiting(ctx, name)
+		waiting, err := w.waiting(ctx, name, 0)
 		if err != nil {
 			return Books{}, err
 		}

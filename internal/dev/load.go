@@ -7,6 +7,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/event"
@@ -82,10 +84,15 @@ func (w *World) Load(ctx context.Context, n int, progress io.Writer, terminal bo
 func (w *World) settled(ctx context.Context, look func(waiting int) (more bool, err error)) error {
 	ticker := time.NewTicker(200 * time.Millisecond)
 	defer ticker.Stop()
+	complete := look == nil // before the counts were taken
 	for {
+		newest, err := w.newest(ctx)
+		if err != nil {
+			return err
+		}
 		waiting := 0
 		for _, name := range event.Providers() {
-			n, err := w.waiting(ctx, name)
+			n, err := w.waiting(ctx, name, newest)
 			if err != nil {
 				return err
 			}
@@ -93,14 +100,14 @@ func (w *World) settled(ctx context.Context, look func(waiting int) (more bool, 
 		}
 		more := false
 		if look != nil {
-			var err error
 			if more, err = look(waiting); err != nil {
 				return err
 			}
 		}
-		if waiting == 0 && !more {
+		if waiting == 0 && complete {
 			return nil
 		}
+		complete = !more
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -109,13 +116,35 @@ func (w *World) settled(ctx context.Context, look func(waiting int) (more bool, 
 	}
 }
 
-func (w *World) waiting(ctx context.Context, provider string) (int, error) {
+// newest is the place of the last event for both providers, 0 when there is none.
+func (w *World) newest(ctx context.Context) (uint64, error) {
+	stream, err := w.JS.Stream(ctx, consumer.EventsStream)
+	if err != nil {
+		return 0, err
+	}
+	message, err := stream.GetLastMsgForSubject(ctx, consumer.EventsSubject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return message.Sequence, nil
+}
+
+// waiting counts what a provider has not settled. A consumer learns of an event
+// a little after it is stored: until it has handed out the newest, one waits.
+func (w *World) waiting(ctx context.Context, provider string, newest uint64) (int, error) {
 	cons, err := w.JS.Consumer(ctx, consumer.EventsStream, provider)
 	if err != nil {
 		return 0, fmt.Errorf("consumer %s: %w", provider, err)
 	}
 	info := cons.CachedInfo()
-	return int(info.NumPending) + info.NumAckPending, nil
+	waiting := int(info.NumPending) + info.NumAckPending
+	if waiting == 0 && info.Delivered.Stream < newest {
+		return 1, nil
+	}
+	return waiting, nil
 }
 
 // publish sends the load: events as an app would, garbage past our publisher,
