@@ -31,6 +31,12 @@ const (
 	HeaderGeneration    = "Dlq-Generation"
 	HeaderHistory       = "Dlq-History"
 
+	// HeaderTrials marks a replayed event as a trial, and its letter as one that
+	// died in it: how many trials of this generation there were. A trial that
+	// fails does not count as a generation.
+	HeaderTrials = "Dlq-Trials"
+
+	subjects          = "tokens.dlq."
 	prefix            = "Dlq-"
 	originalPrefix    = "Dlq-Original-"
 	brokerPrefix      = "Nats-"
@@ -41,7 +47,7 @@ const (
 )
 
 // Subject is where the letters of a provider and a code are stored.
-func Subject(provider, code string) string { return "tokens.dlq." + provider + "." + code }
+func Subject(provider, code string) string { return subjects + provider + "." + code }
 
 // Letter is an event that died at a provider.
 type Letter struct {
@@ -59,10 +65,12 @@ type Letter struct {
 	Replayed      bool // the message came on the provider's own subject, so its Dlq headers count
 }
 
-// death is one entry of the history: what an earlier generation died of.
-type death struct {
-	Code string    `json:"code"`
-	At   time.Time `json:"at"`
+// Death is one entry of the history: what a generation died of, and what was
+// changed before the next.
+type Death struct {
+	Code   string    `json:"code"`
+	At     time.Time `json:"at"`
+	Edited []string  `json:"edited,omitzero"` // fields of the event that an operator changed afterwards
 }
 
 // Code returns code when it may stand in a subject, else `other`.
@@ -100,21 +108,25 @@ func (l *Letter) message(withOriginals bool) *nats.Msg {
 		header.Set(headersLeftOut, "true")
 	}
 	failedAt := l.FailedAt.UTC().Format(time.RFC3339Nano)
-	id, generation, first := l.messageID(), "0", failedAt
-	history := []death{}
+	id, generation, first := l.messageID(), uint64(0), failedAt
+	history := []Death{}
 	if l.Replayed {
 		if v := l.Header.Get(HeaderID); v != "" {
 			id = v
 		}
 		if n, err := strconv.ParseUint(l.Header.Get(HeaderGeneration), 10, 32); err == nil {
-			generation = strconv.FormatUint(n, 10)
+			generation = n
+		}
+		if trials := l.Header.Get(HeaderTrials); trials != "" && generation > 0 {
+			generation--
+			header.Set(HeaderTrials, oneLine(trials))
 		}
 		if v := l.Header.Get(HeaderFirstFailedAt); v != "" {
 			first = v
 		}
 		_ = json.Unmarshal([]byte(l.Header.Get(HeaderHistory)), &history)
 	}
-	history = append(history, death{Code: code, At: l.FailedAt.UTC().Truncate(time.Millisecond)})
+	history = append(history, Death{Code: code, At: l.FailedAt.UTC().Truncate(time.Millisecond)})
 	history = history[max(0, len(history)-maxHistoryEntries):]
 	encoded, _ := json.Marshal(history) // strings and times always encode
 
@@ -130,7 +142,7 @@ func (l *Letter) message(withOriginals bool) *nats.Msg {
 	header.Set(HeaderOriginSeq, strconv.FormatUint(l.OriginSeq, 10))
 	header.Set(HeaderFailedAt, failedAt)
 	header.Set(HeaderFirstFailedAt, oneLine(first))
-	header.Set(HeaderGeneration, generation)
+	header.Set(HeaderGeneration, strconv.FormatUint(generation, 10))
 	header.Set(HeaderHistory, string(encoded))
 	return message
 }

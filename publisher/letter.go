@@ -85,5 +85,10 @@ func (l *ExportedLetter) Replay() (id string, body []byte, opts []Option, err er
 			opts = append(opts, Header(name, value))
 		}
 	}
-	return "replay:" + letter + ":" + next, body, opts, nil
+	id = "replay:" + letter + ":" + next
+	if trials, err := strconv.Atoi(l.Headers.Get("Dlq-Trials")); err == nil && trials > 0 {
+		// Trials that failed did not count; the next replay needs an id of its own.
+		id += "." + strconv.Itoa(trials)
+	}
+	return id, body, opts, nil
 }

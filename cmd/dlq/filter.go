@@ -1,0 +1,131 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/tokenrelay/tokenrelay/dlq"
+	"github.com/tokenrelay/tokenrelay/event"
+	"github.com/tokenrelay/tokenrelay/internal/config"
+)
+
+// filterFlags are the one language in which every verb is told which letters.
+type filterFlags struct {
+	Provider   string `placeholder:"NAME" help:"Letters of this provider: clevertap or courier."`
+	Code       string `placeholder:"CODE" help:"Letters with this code, such as 531, http_400 or invalid_event."`
+	Reason     string `placeholder:"TEXT" help:"Letters with this in the reason, or in their group's, whatever the case."`
+	Since      string `placeholder:"TIME" help:"Letters of events that died since: 2026-01-31T12:00:00Z, 2026-01-31 (UTC), or how long ago: 90m, 24h, 7d."`
+	Until      string `placeholder:"TIME" help:"Letters of events that died before; as --since."`
+	Generation string `placeholder:"N" help:"Letters that were replayed so often: 0, 1-3 or 2+."`
+	Token      string `placeholder:"-" help:"Letters of the token that is a line of standard input: must be -."`
+	User       string `placeholder:"-" help:"Letters of the user_id that is a line of standard input (after the token): must be -."`
+	Object     string `placeholder:"-" help:"Letters of the object_id that is a line of standard input (after the user_id): must be -."`
+
+	filter dlq.Filter // what AfterApply has read
+}
+
+// AfterApply reads what kong's tags cannot say.
+func (f *filterFlags) AfterApply(check *config.Check) error {
+	f.filter = dlq.Filter{Provider: f.Provider, Code: f.Code, Reason: f.Reason}
+	if f.Provider != "" && !slices.Contains(event.Providers(), f.Provider) {
+		check.Problem("--provider", config.Quote(f.Provider), "must be one of "+strings.Join(event.Providers(), ", "))
+	}
+	if f.Code != "" && !regexp.MustCompile(`^[a-z0-9_]{1,32}$`).MatchString(f.Code) {
+		check.Problem("--code", config.Quote(f.Code), "must be a code such as 531, http_400 or invalid_event")
+	}
+	var err error
+	if f.filter.Generations, err = dlq.ParseSpan(f.Generation); err != nil {
+		check.Problem("--generation", config.Quote(f.Generation), err.Error())
+	}
+	for _, t := range []struct {
+		flag, text string
+		into       *time.Time
+	}{{"--since", f.Since, &f.filter.Since}, {"--until", f.Until, &f.filter.Until}} {
+		if *t.into, err = parseTime(t.text, time.Now()); err != nil {
+			check.Problem(t.flag, config.Quote(t.text), err.Error())
+		}
+	}
+	for flag, text := range map[string]string{"--token": f.Token, "--user": f.User, "--object": f.Object} {
+		if text != "" && text != "-" {
+			check.Problem(flag, "a value (not shown)", "must be -, and the value a line of standard input: others may see arguments")
+		}
+	}
+	return nil
+}
+
+// read completes the filter with the values from standard input.
+func (f *filterFlags) read(std streams) (dlq.Filter, error) {
+	for _, v := range []struct {
+		flag, name string
+		into       *string
+	}{{f.Token, "token", &f.filter.Token}, {f.User, "user_id", &f.filter.User}, {f.Object, "object_id", &f.filter.Object}} {
+		if v.flag == "" {
+			continue
+		}
+		value, err := secretLine(std, v.name)
+		if err != nil {
+			return dlq.Filter{}, err
+		}
+		*v.into = value
+	}
+	return f.filter, nil
+}
+
+// secretLine reads one line and does not show it.
+func secretLine(std streams, name string) (string, error) {
+	var line string
+	var err error
+	if file, ok := std.stdin.(*os.File); ok && isTerminal(file) {
+		printf(std.err, "%s: ", name)
+		var text []byte
+		text, err = term.ReadPassword(int(file.Fd()))
+		printf(std.err, "\n")
+		line = string(text)
+	} else {
+		line, err = std.in.ReadString('\n')
+	}
+	if line = strings.TrimRight(line, "\r\n"); line == "" {
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", fmt.Errorf("standard input: %w", err)
+		}
+		return "", fmt.Errorf("standard input: no %s in it", name)
+	}
+	return line, nil
+}
+
+var errTime = errors.New("must be a time such as 2026-01-31T12:00:00Z, a day such as 2026-01-31, or how long ago such as 90m, 24h or 7d")
+
+// parseTime reads a moment; nothing is the zero time.
+func parseTime(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	ago, err := parseAge(text)
+	if err != nil || ago < 0 {
+		return time.Time{}, errTime
+	}
+	return now.Add(-ago), nil
+}
+
+// parseAge reads a duration, in which a number of days may stand: 7d.
+func parseAge(text string) (time.Duration, error) {
+	if days, found := strings.CutSuffix(text, "d"); found {
+		n, err := strconv.ParseUint(days, 10, 16)
+		return time.Duration(n) * 24 * time.Hour, err
+	}
+	return time.ParseDuration(text)
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/tokenrelay/tokenrelay/dlq"
+	"github.com/tokenrelay/tokenrelay/internal/config"
+)
+
+type groupsCommand struct {
+	Filter filterFlags `embed:"" group:"Which letters"`
+	Limit  int         `min:"0" default:"0" help:"Of the newest so many letters; 0 is all."`
+	JSON   bool        `name:"json" help:"A line of JSON each."`
+	NATS   config.NATS `embed:"" group:"The broker"`
+}
+
+// Run shows the groups, the largest first.
+func (c *groupsCommand) Run(ctx context.Context, std streams) error {
+	filter, err := c.Filter.read(std)
+	if err != nil {
+		return err
+	}
+	d, err := connect(ctx, c.NATS, "groups")
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	filter.Limit = c.Limit
+	groups, err := d.letters.Groups(ctx, filter, 0)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return groupLines(std.out, groups)
+	}
+	if len(groups) == 0 {
+		printf(std.out, "no letters%s\n", such(filter))
+		return nil
+	}
+	printGroups(std.out, groups, time.Now())
+	return nil
+}
+
+// groupLine is a group as a line of `dlq groups --json` has it.
+type groupLine struct {
+	Provider    string      `json:"provider"`
+	Code        string      `json:"code"`
+	Reason      string      `json:"reason"`
+	Count       int         `json:"count"`
+	FirstSeen   time.Time   `json:"first_seen"`
+	LastSeen    time.Time   `json:"last_seen"`
+	Generations map[int]int `json:"generations"`
+	Newest      string      `json:"newest"`
+	Means       string      `json:"means"`
+	Cure        string      `json:"cure"`
+}
+
+func groupLines(out io.Writer, groups []dlq.Group) error {
+	for _, g := range groups {
+		m := dlq.Explain(g.Provider, g.Code)
+		line, err := json.Marshal(groupLine{g.Provider, g.Code, g.Reason, g.Count, g.First.UTC(), g.Last.UTC(), g.Generations, g.Newest, m.Means, m.Cure}, json.Deterministic(true))
+		if err != nil {
+			return err
+		}
+		if _, err := out.Write(append(line, '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const barWidth = 30
+
+func printGroups(out io.Writer, groups []dlq.Group, now time.Time) {
+	total, most := 0, 0
+	for _, g := range groups {
+		total += g.Count
+		most = max(most, g.Count)
+	}
+	width := len(thousands(most))
+	printf(out, "%s in %s\n", plural(total, "letter"), plural(len(groups), "group"))
+	for _, g := range groups {
+		meaning := dlq.Explain(g.Provider, g.Code)
+		bar := strings.Repeat("█", max(1, g.Count*barWidth/most))
+		printf(out, "\n%*s  %-*s  %s %s\n", width, thousands(g.Count), barWidth, bar, g.Provider, g.Code)
+		for _, line := range []struct{ name, text string }{
+			{"reason", printable(g.Reason)},
+			{"died", died(g, now)},
+			{"replayed", generations(g.Generations)},
+			{"means", meaning.Means},
+			{"cure", meaning.Cure},
+			{"see one", "dlq show " + printable(g.Newest)},
+		} {
+			printf(out, "%*s  %-8s  %s\n", width, "", line.name, line.text)
+		}
+	}
+}
+
+func died(g dlq.Group, now time.Time) string {
+	if g.First.Equal(g.Last) {
+		return when(g.First) + " (" + ago(g.First, now) + ")"
+	}
+	return fmt.Sprintf("from %s (%s) to %s (%s)", when(g.First), ago(g.First, now), when(g.Last), ago(g.Last, now))
+}
+
+// generations reads "never: 30, once: 2, 3 times: 1".
+func generations(counts map[int]int) string {
+	var parts []string
+	for _, n := range slices.Sorted(maps.Keys(counts)) {
+		times := map[int]string{0: "never", 1: "once", 2: "twice"}[n]
+		if times == "" {
+			times = fmt.Sprintf("%d times", n)
+		}
+		parts = append(parts, times+": "+thousands(counts[n]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// ago is how long ago something was, in the largest unit that says enough.
+func ago(t, now time.Time) string {
+	switch d := now.Sub(t); {
+	case d < 0:
+		return "in the future"
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%ds ago", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%dm ago", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh ago", int(d.Hours()))
+	default:
+		return fmt.Sprintf("%dd ago", int(d.Hours()/24))
+	}
+}
+
+// thousands writes 12345 as 12 345.
+func thousands(n int) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + " " + text[i:]
+	}
+	return text
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return thousands(n) + " " + word + "s"
+}

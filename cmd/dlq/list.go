@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/tokenrelay/tokenrelay/dlq"
+	"github.com/tokenrelay/tokenrelay/internal/config"
+)
+
+type listCommand struct {
+	Filter filterFlags `embed:"" group:"Which letters"`
+	Limit  int         `default:"50" min:"0" help:"The newest so many; 0 is all."`
+	JSON   bool        `name:"json" help:"A line of JSON each."`
+	Reveal bool        `help:"Show tokens and ids, which are personal."`
+	NATS   config.NATS `embed:"" group:"The broker"`
+}
+
+// Run lists letters, newest first.
+func (c *listCommand) Run(ctx context.Context, std streams) error {
+	filter, err := c.Filter.read(std)
+	if err != nil {
+		return err
+	}
+	d, err := connect(ctx, c.NATS, "list")
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	filter.Limit = c.Limit
+	veil := dlq.NewVeil(c.Reveal)
+	show := printTable(std.out, veil)
+	if c.JSON {
+		show = printLines(std.out, veil)
+	}
+	shown := 0
+	for l, err := range d.letters.Newest(ctx, filter, 0, dlq.Whole) {
+		if err != nil {
+			return err
+		}
+		if err := show(l); err != nil {
+			return err
+		}
+		shown++
+	}
+	if err := show(nil); err != nil || c.JSON {
+		return err
+	}
+	switch {
+	case shown == 0:
+		printf(std.err, "no letters%s\n", such(filter))
+	case c.Limit > 0 && shown == c.Limit:
+		printf(std.err, "the newest %d; --limit 0 lists all, `dlq groups` sums them up\n", shown)
+	}
+	return nil
+}
+
+// such says that there may be others.
+func such(f dlq.Filter) string {
+	if f.Selects() {
+		return " that match"
+	}
+	return ""
+}
+
+// listed is a letter as a line of `dlq list --json` has it.
+type listed struct {
+	ID            string    `json:"id"`
+	Seq           uint64    `json:"seq"`
+	Provider      string    `json:"provider"`
+	Code          string    `json:"code"`
+	Reason        string    `json:"reason"`
+	HTTPStatus    int       `json:"http_status,omitzero"`
+	Generation    int       `json:"generation"`
+	FailedAt      time.Time `json:"failed_at"`
+	FirstFailedAt time.Time `json:"first_failed_at"`
+	Token         string    `json:"token,omitzero"`
+	UserID        string    `json:"user_id,omitzero"`
+	ObjectID      string    `json:"object_id,omitzero"`
+}
+
+// printLines prints a letter a line; nil ends the list.
+func printLines(out io.Writer, veil *dlq.Veil) func(*dlq.Stored) error {
+	return func(l *dlq.Stored) error {
+		if l == nil {
+			return nil
+		}
+		p := dlq.WhoseIs(l.Body)
+		line, err := json.Marshal(listed{l.ID, l.Seq, l.Provider, l.Code, l.Reason, l.Status, l.Generation,
+			l.FailedAt.UTC(), l.FirstFailedAt.UTC(), veil.Token(p.Token), veil.Value(p.User), veil.Value(p.Object)})
+		if err == nil {
+			_, err = out.Write(append(line, '\n'))
+		}
+		return err
+	}
+}
+
+// tableRows is after how many rows columns are laid out anew, so that a long
+// list appears while it is read.
+const tableRows = 200
+
+// printTable prints rows; nil ends the table.
+func printTable(out io.Writer, veil *dlq.Veil) func(*dlq.Stored) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	rows := 0
+	return func(l *dlq.Stored) error {
+		if l == nil {
+			return w.Flush()
+		}
+		if rows == 0 {
+			printf(w, "DIED\tPROVIDER\tCODE\tGEN\tTOKEN\tID\tREASON\n")
+		}
+		p := dlq.WhoseIs(l.Body)
+		printf(w, "%s\n", strings.Join([]string{when(l.FailedAt), l.Provider, l.Code, strconv.Itoa(l.Generation),
+			orDash(printable(veil.Token(p.Token))), printable(l.ID), printable(l.Reason)}, "\t"))
+		if rows++; rows%tableRows == 0 {
+			return w.Flush()
+		}
+		return nil
+	}
+}
+
+// when is a time as people compare it.
+func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+// printable keeps what came from outside from speaking to the terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !strconv.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text)
+}

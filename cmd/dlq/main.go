@@ -1,0 +1,118 @@
+// Command dlq shows dead letters and why they died, tries a cure on a few,
+// replays the rest, and removes what is not wanted any more.
+//
+// It turns arguments into filters and orders, asks before it changes anything,
+// and shows what happens. What a letter is and how it goes back are the rooms'
+// below it. It owns the goroutines of a command and waits for them.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/term"
+
+	"github.com/tokenrelay/tokenrelay/dlq"
+	"github.com/tokenrelay/tokenrelay/internal/config"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal means now
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
+}
+
+// cli is every command; kong fills it.
+type cli struct {
+	List   listCommand   `cmd:"" help:"List letters, newest first."`
+	Groups groupsCommand `cmd:"" help:"Show what letters died of: counts, what it means, and what usually helps."`
+	Show   showCommand   `cmd:"" help:"Show everything about one letter."`
+}
+
+// streams are what a command reads and writes. Values, and then answers, are
+// lines of in.
+type streams struct {
+	in       *bufio.Reader
+	stdin    io.Reader
+	out, err io.Writer
+	env      []string
+}
+
+// The exit codes; config.Parse has the one for wrong usage, 2.
+const (
+	exitOK      = 0
+	exitFailure = 1
+)
+
+func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	std := streams{bufio.NewReader(stdin), stdin, stdout, stderr, env}
+	command, code := config.Parse("dlq", "Dead letters: see why, try the cure, replay.", &cli{}, args, env, stdout, stderr)
+	if command == nil {
+		return code
+	}
+	command.BindTo(ctx, (*context.Context)(nil))
+	err := command.Run(std)
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errTold): // what went wrong is on the screen already
+		return exitFailure
+	}
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		err = errors.New("stopped")
+	}
+	_, _ = fmt.Fprintln(stderr, "dlq:", strings.ReplaceAll(err.Error(), "\n", "; "))
+	return exitFailure
+}
+
+// errTold ends a command with exit code 1 and without a further line.
+var errTold = errors.New("told already")
+
+// answerTime bounds the first questions to the broker.
+const answerTime = 10 * time.Second
+
+// desk is the connection of a command and the letters behind it.
+type desk struct {
+	conn    *nats.Conn
+	js      jetstream.JetStream
+	letters *dlq.Reader
+}
+
+// connect opens the broker and finds the letters.
+func connect(ctx context.Context, settings config.NATS, command string) (*desk, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, errors.New("the broker does not answer"))
+	defer cancel()
+	conn, err := settings.Connect(ctx, "tokenrelay dlq "+command)
+	if err != nil {
+		return nil, err
+	}
+	js, err := jetstream.New(conn)
+	if err == nil {
+		var letters *dlq.Reader
+		if letters, err = dlq.Open(ctx, js); err == nil {
+			return &desk{conn, js, letters}, nil
+		}
+	}
+	conn.Close()
+	return nil, err
+}
+
+func (d *desk) close() { d.conn.Close() }
+
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// printf writes to the person; a failure to do so has nobody to be told to.
+func printf(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }

@@ -1,0 +1,174 @@
+package dlq_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/tokenrelay/tokenrelay/dlq"
+)
+
+func TestFilter(t *testing.T) {
+	t.Parallel()
+	letter := dlq.Stored{ID: "the-id", Provider: "clevertap", Code: "531", Reason: "CleverTap: 531: token 12345 is stale", Generation: 2,
+		FailedAt: noon(), Body: []byte(`{"token":"t","user_id":"u","object_id":"o","type":"fcm"}`)}
+	for name, c := range map[string]struct {
+		f    dlq.Filter
+		want bool
+	}{
+		"all":                     {dlq.Filter{}, true},
+		"provider":                {dlq.Filter{Provider: "clevertap"}, true},
+		"another provider":        {dlq.Filter{Provider: "courier"}, false},
+		"code":                    {dlq.Filter{Code: "531"}, true},
+		"part of a code":          {dlq.Filter{Code: "53"}, false},
+		"reason":                  {dlq.Filter{Reason: "12345 IS"}, true},
+		"reason of the group":     {dlq.Filter{Reason: "token # is stale"}, true},
+		"another reason":          {dlq.Filter{Reason: "fresh"}, false},
+		"since its death":         {dlq.Filter{Since: noon()}, true},
+		"since later":             {dlq.Filter{Since: noon().Add(1)}, false},
+		"until its death":         {dlq.Filter{Until: noon()}, false},
+		"until later":             {dlq.Filter{Until: noon().Add(1)}, true},
+		"generation":              {dlq.Filter{Generations: dlq.Span{Set: true, Min: 2, Max: 2}}, true},
+		"generation 0":            {dlq.Filter{Generations: dlq.Span{Set: true}}, false},
+		"token":                   {dlq.Filter{Token: "t"}, true},
+		"user":                    {dlq.Filter{User: "u"}, true},
+		"object":                  {dlq.Filter{Object: "o"}, true},
+		"user and another object": {dlq.Filter{User: "u", Object: "x"}, false},
+		"id":                      {dlq.Filter{ID: "the-id"}, true},
+		"another id":              {dlq.Filter{ID: "the"}, false},
+		"all of it":               {dlq.Filter{Provider: "clevertap", Code: "531", Reason: "stale", Since: noon(), Token: "t", ID: "the-id"}, true},
+	} {
+		if got := c.f.Match(&letter); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+		if got := c.f.Selects(); got != (name != "all") {
+			t.Errorf("%s selects: %v", name, got)
+		}
+	}
+	if (dlq.Filter{Limit: 3}).Selects() {
+		t.Error("a limit is no selection")
+	}
+}
+
+// Whose an event is must also be found where the event is not valid.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		body, user string
+		want       bool
+	}{
+		"valid":                      {`{"token":"t","user_id":"ann","type":"fcm"}`, "ann", true},
+		"valid, another":             {`{"token":"t","user_id":"anna","type":"fcm"}`, "ann", false},
+		"elsewhere in a valid one":   {`{"token":"t","user_id":"bob","properties":{"x":"ann"},"type":"fcm"}`, "ann", false},
+		"no token":                   {`{"user_id":"ann"}`, "ann", true},
+		"no token, another":          {`{"user_id":"bob","x":"ann"}`, "ann", false},
+		"a number":                   {`{"user_id":17}`, "17", true},
+		"twice":                      {`{"user_id":"bob","user_id":"ann"}`, "ann", true},
+		"cut short":                  {`{"token":"t","user_id":"ann","prop`, "ann", true},
+		"cut short, in another case": {`{"token":"t","User":"ann","prop`, "ann", true},
+		"no JSON":                    {`user_id=ann`, "ann", false},
+		"no JSON, quoted":            {`<x user="ann">`, "ann", true},
+		"an array":                   {`[{"user_id":"ann"}]`, "ann", true},
+		"escaped":                    {`{"user_id":"\u0061nn"}`, "ann", true},
+	} {
+		if got := dlq.Names([]byte(c.body), "", c.user, ""); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestParseSpan(t *testing.T) {
+	t.Parallel()
+	for text, has := range map[string][]int{"": {0, 1, 2, 3}, "0": {0}, "1-2": {1, 2}, "2+": {2, 3}, "2-2": {2}} {
+		span, err := dlq.ParseSpan(text)
+		var got []int
+		for n := range 4 {
+			if span.Has(n) {
+				got = append(got, n)
+			}
+		}
+		if err != nil || !slices.Equal(got, has) {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"x", "-1", "2-1", "1-", "+", "1+2", "1-2+"} {
+		if _, err := dlq.ParseSpan(text); err == nil {
+			t.Errorf("%q was taken", text)
+		}
+	}
+}
+
+// A filter is the same as looking at every letter; a limit keeps the newest.
+func TestFilterInTheStream(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var letters []dlq.Letter
+	for i := range 500 {
+		letters = append(letters, dlq.Letter{
+			Provider: []string{"clevertap", "courier"}[i%2], Code: []string{"531", "534", "http_400"}[i%3],
+			Reason: []string{"stale", "a number 17"}[i/3%2],
+		})
+	}
+	w.put(letters...)
+	if err := w.reader().Remove(t.Context(), 250); err != nil {
+		t.Fatal(err)
+	}
+	all := w.stored()
+	rapid.Check(t, func(r *rapid.T) {
+		f := dlq.Filter{
+			Provider: rapid.SampledFrom([]string{"", "clevertap", "courier"}).Draw(r, "provider"),
+			Code:     rapid.SampledFrom([]string{"", "531", "534", "530"}).Draw(r, "code"),
+			Reason:   rapid.SampledFrom([]string{"", "stale", "number #"}).Draw(r, "reason"),
+			Limit:    rapid.IntRange(0, 120).Draw(r, "limit"),
+		}
+		if rapid.Bool().Draw(r, "since") {
+			f.Since = noon().Add(time.Duration(rapid.IntRange(0, 510).Draw(r, "minutes")) * time.Minute)
+		}
+		through := uint64(rapid.IntRange(0, 520).Draw(r, "through"))
+		var want []uint64
+		for _, l := range all {
+			if f.Match(l) && (through == 0 || l.Seq <= through) {
+				want = append(want, l.Seq)
+			}
+		}
+		if f.Limit > 0 {
+			want = want[max(0, len(want)-f.Limit):]
+		}
+		var got, backwards []uint64
+		for l, err := range w.reader().Letters(t.Context(), f, through, dlq.Headers) {
+			if err != nil {
+				r.Fatal(err)
+			}
+			got = append(got, l.Seq)
+		}
+		before := through
+		if before > 0 {
+			before++
+		}
+		for l, err := range w.reader().Newest(t.Context(), f, before, dlq.Headers) {
+			if err != nil {
+				r.Fatal(err)
+			}
+			backwards = append(backwards, l.Seq)
+		}
+		slices.Reverse(backwards)
+		if !slices.Equal(got, want) || !slices.Equal(backwards, want) {
+			r.Fatalf("%+v through %d:\nwant     %v\nforward  %v\nbackward %v", f, through, want, got, backwards)
+		}
+	})
+}
+
+// stored is all letters.
+func (w *world) stored() []*dlq.Stored {
+	w.t.Helper()
+	var list []*dlq.Stored
+	for l, err := range w.reader().Letters(w.t.Context(), dlq.Filter{}, 0, dlq.Whole) {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		list = append(list, l)
+	}
+	return list
+}

@@ -1,0 +1,196 @@
+package dlq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tokenrelay/tokenrelay/event"
+	"github.com/tokenrelay/tokenrelay/internal/scan"
+)
+
+// Reader reads letters, and removes them. It is safe for concurrent use.
+type Reader struct {
+	js     jetstream.JetStream
+	stream jetstream.Stream
+}
+
+// Open finds the dead-letter stream.
+func Open(ctx context.Context, js jetstream.JetStream) (*Reader, error) {
+	stream, err := js.Stream(ctx, Stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, fmt.Errorf("dead-letter stream %s is missing: no worker has made it yet, or NATS_URL leads to another broker: %w", Stream, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("dead-letter stream %s: %w", Stream, err)
+	}
+	return &Reader{js: js, stream: stream}, nil
+}
+
+// Last is the newest letter's place: what a run may meet that begins now.
+func (r *Reader) Last(ctx context.Context) (uint64, error) {
+	info, err := r.stream.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("dead-letter stream %s: %w", Stream, err)
+	}
+	return info.State.LastSeq, nil
+}
+
+// Content is how much of each letter is read.
+type Content int
+
+// The contents. Whatever a filter needs is read in any case.
+const (
+	Headers Content = iota // Body stays nil
+	Whole
+)
+
+// Letters yields the letters of a filter up to a place in the stream (0: to
+// its end), oldest first. An error is the last thing that it yields.
+func (r *Reader) Letters(ctx context.Context, f Filter, through uint64, content Content) iter.Seq2[*Stored, error] {
+	return func(yield func(*Stored, error) bool) {
+		from := uint64(0)
+		if f.Limit > 0 {
+			var err error
+			if from, through, err = r.window(ctx, f, through); err != nil {
+				yield(nil, err)
+				return
+			}
+			if from == 0 {
+				return
+			}
+		}
+		r.between(ctx, f, from, through, content)(yield)
+	}
+}
+
+// window is where the newest f.Limit letters stand; from is 0 when none does.
+func (r *Reader) window(ctx context.Context, f Filter, through uint64) (from, to uint64, err error) {
+	for l, err := range r.Newest(ctx, f, after(through), Headers) {
+		if err != nil {
+			return 0, 0, err
+		}
+		from, to = l.Seq, max(to, l.Seq)
+	}
+	return from, to, nil
+}
+
+// after is the place that follows; 0 stays the end of the stream.
+func after(through uint64) uint64 {
+	if through == 0 {
+		return 0
+	}
+	return through + 1
+}
+
+func (r *Reader) between(ctx context.Context, f Filter, from, to uint64, content Content) iter.Seq2[*Stored, error] {
+	area := scan.Range{Stream: Stream, Subjects: []string{f.subject()}, From: from, To: to, HeadersOnly: content == Headers && !f.personal()}
+	return func(yield func(*Stored, error) bool) {
+		for m, err := range scan.Messages(ctx, r.js, area) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if l := read(m); f.Match(l) && !yield(l, nil) {
+				return
+			}
+		}
+	}
+}
+
+// The stream is read backwards in pieces of so many places. Where it is
+// sparse they grow.
+const (
+	leastPiece = 200
+	mostPiece  = 20_000
+	fewInPiece = 100
+)
+
+// Newest yields the letters of a filter before a place in the stream (0: all),
+// newest first. It reads the stream from its end, in pieces, so that the
+// first page of a million letters costs no more than that of a hundred.
+func (r *Reader) Newest(ctx context.Context, f Filter, before uint64, content Content) iter.Seq2[*Stored, error] {
+	return func(yield func(*Stored, error) bool) {
+		info, err := r.stream.Info(ctx)
+		if err != nil {
+			yield(nil, fmt.Errorf("dead-letter stream %s: %w", Stream, err))
+			return
+		}
+		to := info.State.LastSeq
+		if before > 0 {
+			to = min(to, before-1)
+		}
+		left, piece := f.Limit, uint64(leastPiece)
+		for to >= info.State.FirstSeq && to > 0 {
+			from := max(info.State.FirstSeq, to-min(to-1, piece-1))
+			var page []*Stored
+			for l, err := range r.between(ctx, f, from, to, content) {
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				if f.Limit > 0 && len(page) == left {
+					page = page[1:] // the older ones are beyond the limit
+				}
+				page = append(page, l)
+			}
+			for i := len(page) - 1; i >= 0; i-- {
+				if !yield(page[i], nil) {
+					return
+				}
+			}
+			if left -= len(page); f.Limit > 0 && left == 0 {
+				return
+			}
+			if to = from - 1; len(page) < fewInPiece {
+				piece = min(2*piece, mostPiece)
+			} else {
+				piece = leastPiece
+			}
+		}
+	}
+}
+
+// Get reads the letter at a place. ErrGone: it is not there any more.
+func (r *Reader) Get(ctx context.Context, seq uint64) (*Stored, error) {
+	m, err := r.stream.GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, ErrGone
+	}
+	if err != nil {
+		return nil, fmt.Errorf("dead-letter stream %s: letter %d: %w", Stream, seq, err)
+	}
+	return read(scan.Message{Seq: m.Sequence, Stored: m.Time, Subject: m.Subject, Header: m.Header, Data: m.Data}), nil
+}
+
+// ErrGone says that a letter was removed by somebody else.
+var ErrGone = errors.New("the letter is not there any more")
+
+// Find reads the letters of an id; one as a rule. There are two after a replay
+// that was killed between its two steps.
+func (r *Reader) Find(ctx context.Context, id string) ([]*Stored, error) {
+	f := Filter{ID: id}
+	if provider, _, _ := strings.Cut(id, ":"); slices.Contains(event.Providers(), provider) {
+		f.Provider = provider // fewer letters to look at
+	}
+	var found []*Stored
+	for l, err := range r.Letters(ctx, f, 0, Headers) {
+		if err != nil {
+			return nil, err
+		}
+		whole, err := r.Get(ctx, l.Seq)
+		switch {
+		case errors.Is(err, ErrGone):
+		case err != nil:
+			return nil, err
+		default:
+			found = append(found, whole)
+		}
+	}
+	return found, nil
+}
