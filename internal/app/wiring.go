@@ -2,13 +2,11 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -34,33 +32,21 @@ func Topology(s config.Worker, force bool) consumer.Topology {
 	}
 }
 
-// awaitStreams makes what is missing, and waits while JetStream has no leader
-// yet; what a person must mend is an error at once.
-func awaitStreams(ctx context.Context, js jetstream.JetStream, topology consumer.Topology, log *slog.Logger) ([]consumer.Finding, error) {
+// await asks JetStream until it answers, and waits while it cannot: a cluster
+// has no leader for some seconds after it lost one. What a person must mend is
+// an error at once.
+func await[T any](ctx context.Context, log *slog.Logger, ask func() (T, error)) (T, error) {
 	spacing := backoff.NewExponentialBackOff(backoff.WithInitialInterval(250*time.Millisecond),
 		backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
-	return backoff.RetryNotifyWithData(func() ([]consumer.Finding, error) {
-		kept, err := consumer.Ensure(ctx, js, topology)
-		if err != nil && !passes(err) {
-			return kept, backoff.Permanent(err)
+	return backoff.RetryNotifyWithData(func() (T, error) {
+		answer, err := ask()
+		if err != nil && !consumer.Transient(err) {
+			return answer, backoff.Permanent(err)
 		}
-		return kept, err
+		return answer, err
 	}, backoff.WithContext(spacing, ctx), func(err error, wait time.Duration) {
 		log.Warn("waiting for JetStream", "err", err, "next_try_in", wait.Round(time.Millisecond).String())
 	})
-}
-
-// passes tells a broker that is not there yet from one that says no.
-func passes(err error) bool {
-	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrConnectionReconnecting) || errors.Is(err, nats.ErrDisconnected) ||
-		unavailable(err)
-}
-
-// unavailable is the server's word while a cluster has no leader.
-func unavailable(err error) bool {
-	var refused *jetstream.APIError
-	return errors.As(err, &refused) && refused.Code == 503
 }
 
 func newProvider(name string, s config.Worker) (providers.Provider, error) {

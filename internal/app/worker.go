@@ -119,7 +119,7 @@ func (w *Worker) Start(ctx context.Context) error {
 		return fmt.Errorf("JetStream: %w", err)
 	}
 	topology := Topology(w.settings, w.force)
-	kept, err := awaitStreams(ctx, js, topology, w.log)
+	kept, err := await(ctx, w.log, func() ([]consumer.Finding, error) { return consumer.Ensure(ctx, js, topology) })
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,9 @@ func (w *Worker) Start(ctx context.Context) error {
 			return err
 		}
 		w.providers = append(w.providers, provider)
-		events, err := consumer.Open(ctx, js, name, consumer.Options{Log: w.log, Topology: topology})
+		events, err := await(ctx, w.log, func() (*consumer.Consumer, error) {
+			return consumer.Open(ctx, js, name, consumer.Options{Log: w.log, Topology: topology})
+		})
 		if err != nil {
 			return err
 		}
