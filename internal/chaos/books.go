@@ -39,6 +39,7 @@ type tally struct {
 	rawPeak    int           // the same without any allowance
 	overstayed int           // calls that a stopped process kept open
 	gap        time.Duration // longest time without an acceptance
+	gapEnd     time.Time
 }
 
 // audit finds everything that is wrong with the books, and sums them up.
@@ -76,7 +77,10 @@ func (b *books) outcomes(provider string, found *complaints) (t tally) {
 	last := b.began
 	for _, r := range b.accepted[provider] {
 		accepted[numberOf(r.Token)]++
-		t.gap, last = max(t.gap, r.At.Sub(last)), r.At
+		if gap := r.At.Sub(last); gap > t.gap {
+			t.gap, t.gapEnd = gap, r.At
+		}
+		last = r.At
 	}
 	refused := map[int]bool{}
 	for _, r := range b.refused[provider] {

@@ -35,18 +35,19 @@ func sleep(ctx context.Context, wait time.Duration) bool {
 
 // act does harm, waits and makes it good.
 func (st *stage) act(ctx context.Context, a action) {
-	st.timeline.note("%s, for %s", a, a.length)
 	switch a.kind {
 	case killPod, termPod, freezePod:
 		st.stopPod(ctx, a)
 	case stopLeader, killLeader:
 		st.stopServer(ctx, a)
 	case latency, resetPeer, silence:
+		st.timeline.note("%s, for %s", a, a.length)
 		st.check(a, st.lines.spoil(a))
 		sleep(ctx, a.length)
 		st.check(a, st.lines.mend(a))
 		st.timeline.note("over: %s", a)
 	default:
+		st.timeline.note("%s, for %s", a, a.length)
 		st.check(a, st.provider.mood(a))
 		sleep(ctx, a.length)
 		st.provider.calm(a)
@@ -65,6 +66,7 @@ func (st *stage) stopPod(ctx context.Context, a action) {
 	p := st.fleet.pods[a.pod]
 	p.orders.Lock()
 	defer p.orders.Unlock()
+	st.timeline.note("%s, for %s", a, a.length)
 	switch a.kind {
 	case freezePod:
 		st.check(a, p.freeze())
@@ -87,7 +89,7 @@ func (st *stage) stopServer(ctx context.Context, a action) {
 	st.breaking.Lock()
 	defer st.breaking.Unlock()
 	number := st.cluster.leader(ctx, a.target)
-	st.timeline.note("%s is server %d", a, number)
+	st.timeline.note("%s, server %d, for %s", a, number, a.length)
 	st.check(a, st.cluster.stop(number, a.kind == killLeader))
 	sleep(ctx, a.length)
 	st.check(a, st.cluster.start(number))

@@ -169,6 +169,7 @@ func (st *stage) perform(ctx context.Context, s settings) (*books, error) {
 	if err := st.cluster.stillUp(); err != nil {
 		st.timeline.wrong("%v", err)
 	}
+	st.provider.hurry()
 	if err := st.cluster.drained(ctx, s.patience); err != nil {
 		st.timeline.note("%v", err)
 	} else {

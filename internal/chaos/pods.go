@@ -19,7 +19,7 @@ const (
 	callTimeout   = time.Second     // HTTP_TIMEOUT
 	grace         = 8 * time.Second // SHUTDOWN_GRACE
 	cleverTapCap  = 3               // CLEVERTAP_MAX_CONCURRENT
-	batchSize     = 50              // CLEVERTAP_BATCH_SIZE
+	batchSize     = 30              // CLEVERTAP_BATCH_SIZE: little, so that all permits are in use
 	courierCalls  = 16              // COURIER_MAX_CONCURRENT
 	maxLatency    = 300 * time.Millisecond
 	lastWords     = 5 * time.Second        // that a worker may take beyond its grace
@@ -140,10 +140,10 @@ func (p *pod) term() {
 	switch took := time.Since(began).Round(time.Millisecond); {
 	case err == nil:
 		p.timeline.note("pod %d ended after %s", p.number, took)
-	case running.cmd.ProcessState.Exited():
-		p.timeline.note("pod %d ended after %s: %v: %s", p.number, took, err, lastLine(p.log))
-	default:
+	case errors.Is(err, errLate):
 		p.timeline.wrong("pod %d: %v", p.number, err)
+	default: // it had not begun to listen for signals, or the broker was away
+		p.timeline.note("pod %d ended after %s: %v: %s", p.number, took, err, lastLine(p.log))
 	}
 }
 

@@ -70,6 +70,8 @@ func (p *process) kill() {
 	<-p.ended
 }
 
+var errLate = errors.New("it did not end")
+
 // term asks it to end and kills it when it does not within the time.
 func (p *process) term(within time.Duration) error {
 	if err := p.signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -80,6 +82,6 @@ func (p *process) term(within time.Duration) error {
 		return p.err
 	case <-time.After(within):
 		p.kill()
-		return fmt.Errorf("it did not end within %s of SIGTERM", within)
+		return fmt.Errorf("%w within %s of SIGTERM", errLate, within)
 	}
 }

@@ -29,8 +29,8 @@ func startProvider(o *observer) (*provider, error) {
 		CleverTapCap: -1, // the observer judges; a 429 of its own would hide what is wrong
 		Keep:         remembered, KeepCalls: 1,
 		Rules: append(refusals(),
-			// Slow enough that a backlog needs all permits at once.
-			sandbox.Rule{Provider: event.CleverTap, Effect: sandbox.Latency, Delay: 150 * time.Millisecond, DelayMax: 350 * time.Millisecond},
+			// So slow that the events keep all permits in use most of the time.
+			sandbox.Rule{Name: pace, Provider: event.CleverTap, Effect: sandbox.Latency, Delay: 200 * time.Millisecond, DelayMax: 500 * time.Millisecond},
 			sandbox.Rule{Provider: event.Courier, Effect: sandbox.Latency, Delay: 5 * time.Millisecond, DelayMax: 20 * time.Millisecond}),
 	})
 	if err != nil {
@@ -38,6 +38,12 @@ func startProvider(o *observer) (*provider, error) {
 	}
 	return &provider{sandbox: s, observer: o}, nil
 }
+
+// pace is the rule that makes CleverTap slow.
+const pace = "pace"
+
+// hurry makes the providers as fast as they can be, for the rest.
+func (p *provider) hurry() { p.sandbox.RemoveRule(pace) }
 
 // refusals are the records that the providers do not take: always the same.
 func refusals() []sandbox.Rule {

@@ -35,8 +35,8 @@ func (v verdict) print(out io.Writer) {
 		}
 		row(provider, "%d accepted and %d refused, each once; %d letters; %d repeats; %d calls, %.1f records a call",
 			t.accepted, t.refused, t.letters, t.repeats, t.calls, float64(t.records)/float64(max(t.calls, 1)))
-		row("", "%s (%d without allowance, %d kept open by a stopped process); longest time without acceptance %.1f s",
-			peak, t.rawPeak, t.overstayed, t.gap.Seconds())
+		row("", "%s (%d without allowance, %d kept open by a stopped process); longest time without acceptance %.1f s, until %.1f",
+			peak, t.rawPeak, t.overstayed, t.gap.Seconds(), t.gapEnd.Sub(b.began).Seconds())
 	}
 	n := v.done
 	row("faults", "%d kill -9, %d SIGSTOP, %d SIGTERM; %d leaders stopped, %d killed; %d network: %d latency, %d reset, %d time-out",
