@@ -7,7 +7,7 @@ FUZZTIME ?= 20s
 SAMPLE   ?= 6000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test race lint fmt fuzz bench check clean
+.PHONY: help demo build test race lint fmt fuzz bench chaos check clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,8 +46,12 @@ fuzz: ## give each fuzz target FUZZTIME (20s)
 		done; \
 	done
 
-bench: ## compare the worker with a featureless loop: tokens/s, CPU a token, peak memory; takes minutes
+bench: ## measure the worker against a featureless loop, and a fleet against its cap; takes some 15 minutes
 	$(GO) run ./internal/bench
+	$(GO) run ./internal/bench/fleet -plot docs/fleet.svg
+
+chaos: ## kill, stop and cut off a fleet for a minute and prove that nothing is lost; SEED=… repeats a run
+	SEED=$(SEED) DURATION=$(DURATION) $(GO) run ./internal/chaos
 
 check: ## what .ci/run does: everything that must hold before a change lands
 	bash .ci/run
