@@ -15,11 +15,11 @@ help: ## show this
 demo: bin/worker ## watch sample events go through a broker into both (fake) providers, under a minute
 	bin/worker dev --once --sample $(SAMPLE)
 
-build: bin/worker bin/publisher bin/sandbox ## build the commands into bin/
+build: bin/worker bin/publisher bin/dlq bin/sandbox ## build the commands into bin/
 
 # Go knows better than make what is out of date.
-.PHONY: bin/worker bin/publisher bin/sandbox
-bin/worker bin/publisher bin/sandbox:
+.PHONY: bin/worker bin/publisher bin/dlq bin/sandbox
+bin/worker bin/publisher bin/dlq bin/sandbox:
 	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./cmd/$(notdir $@)
 
 test: ## run all tests

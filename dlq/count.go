@@ -35,3 +35,7 @@ func CountByCode(ctx context.Context, js jetstream.JetStream, provider string) (
 	}
 	return counts, nil
 }
+
+// ErasedSubject is where whoever erases events of a provider asks one of its
+// workers to count them, in a request whose body is their number.
+func ErasedSubject(provider string) string { return "tokenrelay.erased." + provider }

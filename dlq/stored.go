@@ -97,7 +97,7 @@ func (l *Stored) AppendExport(line []byte) ([]byte, error) {
 	if body != nil {
 		e.Body = jsontext.Value("null")
 	}
-	text, err := json.Marshal(e)
+	text, err := json.Marshal(e, json.Deterministic(true))
 	if err != nil {
 		return line, fmt.Errorf("letter %s: %w", l.ID, err)
 	}

@@ -62,6 +62,13 @@ func (f *filterFlags) AfterApply(check *config.Check) error {
 	return nil
 }
 
+// selects reports whether any of the flags was given.
+func (f *filterFlags) selects() bool {
+	given := *f
+	given.filter = dlq.Filter{}
+	return given != filterFlags{}
+}
+
 // read completes the filter with the values from standard input.
 func (f *filterFlags) read(std streams) (dlq.Filter, error) {
 	for _, v := range []struct {

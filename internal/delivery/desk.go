@@ -100,6 +100,7 @@ func (d *Desk) Run(stop, work context.Context) {
 		<-stop.Done()
 		d.lot.close()
 	})
+	running.Go(func() { d.countErased(stop) })
 	if d.Permits == nil {
 		running.Go(func() { (&sender{Desk: d, stop: stop, work: work}).run() })
 	} else {

@@ -14,7 +14,7 @@ const (
 	outcomeDelivered = "delivered"
 	outcomeDead      = "dead"
 	outcomeSkipped   = "skipped"
-	outcomeErased    = "erased" // by an operator; counted where it is done, listed here so that the series exists
+	outcomeErased    = "erased" // by an operator, while it waited; see countErased
 )
 
 // Why a batch was flushed; count, age and drain are the batcher's words.

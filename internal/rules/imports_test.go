@@ -23,6 +23,7 @@ var rules = map[string]rule{
 	"publisher": {"event", "backoff json nats", "apps link it: it may not pull the worker in"},
 	"consumer":  {"", "backoff nats", "the consumer knows JetStream; what an event or a provider is it refuses to know"},
 	"dlq":       {"event internal/scan publisher", "backoff json nats sync", "a letter and its way back into the stream; who refused the event, and who decides, it may not know"},
+	"dlq/erase": {"consumer dlq event internal/scan publisher", "json nats", "removes a person; how an event is delivered it refuses to know"},
 	"sandbox":   {"", "json", "apps link it in their tests: a double of the providers shares no code with who calls them"},
 
 	"providers":                {"event", "", "the vocabulary of all providers, without any of them"},
@@ -56,7 +57,7 @@ var rules = map[string]rule{
 
 	"cmd/worker":    {"internal/app internal/config internal/dev internal/ops sandbox", "term", "a thin main"},
 	"cmd/publisher": {"consumer event internal/config publisher", "json nats progressbar term time", "over the publisher; of the consumer it knows where to look an event up"},
-	"cmd/dlq":       {"dlq event internal/config", "json nats term", "over dlq: arguments, questions and what a person reads"},
+	"cmd/dlq":       {"dlq dlq/erase event internal/config", "json nats progressbar term", "over dlq: arguments, questions and what a person reads"},
 	"cmd/sandbox":   {"internal/config sandbox", "", "a thin main over the sandbox"},
 }
 

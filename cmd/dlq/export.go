@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/tokenrelay/tokenrelay/dlq"
+	"github.com/tokenrelay/tokenrelay/internal/config"
+)
+
+type exportCommand struct {
+	Filter filterFlags `embed:"" group:"Which letters"`
+	Limit  int         `group:"Which letters" default:"0" min:"0" help:"Of these the newest so many; 0 is all."`
+	Output string      `short:"o" placeholder:"FILE" help:"A new file, which only its owner may read, instead of standard output."`
+	NATS   config.NATS `embed:"" group:"The broker"`
+}
+
+// Run writes a line of JSON a letter, oldest first, as `publisher import`
+// takes it. The letters stay.
+func (c *exportCommand) Run(ctx context.Context, std streams) (err error) {
+	filter, err := c.Filter.read(std)
+	if err != nil {
+		return err
+	}
+	filter.Limit = c.Limit
+	d, err := connect(ctx, c.NATS, "export")
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	through, err := d.letters.Last(ctx)
+	if err != nil {
+		return err
+	}
+	out := std.out
+	if c.Output != "" {
+		file, err := os.OpenFile(c.Output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("%s: there is such a file already", c.Output)
+		}
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+		out = file
+	}
+	n, err := export(ctx, d, filter, through, out)
+	if err != nil {
+		return fmt.Errorf("after %s: %w", plural(n, "letter"), err)
+	}
+	printf(std.err, "%s exported, with all that is personal in them; they stay in the stream. `publisher import` puts them back, each to its own provider\n", plural(n, "letter"))
+	return nil
+}
+
+func export(ctx context.Context, d *desk, filter dlq.Filter, through uint64, out io.Writer) (n int, err error) {
+	if through == 0 {
+		return 0, nil
+	}
+	w := bufio.NewWriterSize(out, 1<<16)
+	var line []byte
+	for l, err := range d.letters.Letters(ctx, filter, through, dlq.Whole) {
+		if err == nil {
+			line, err = l.AppendExport(line[:0])
+		}
+		if err == nil {
+			_, err = w.Write(line)
+		}
+		if err != nil {
+			return n, errors.Join(err, w.Flush())
+		}
+		n++
+	}
+	return n, w.Flush()
+}
