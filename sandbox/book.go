@@ -171,12 +171,12 @@ func (b *book) again(r *Record) bool {
 	_, _ = h.WriteString(r.Identity)
 	_ = h.WriteByte(0)
 	_, _ = h.WriteString(r.Token)
-	print := h.Sum64()
-	if _, ok := b.seen[print]; ok {
+	fingerprint := h.Sum64()
+	if _, ok := b.seen[fingerprint]; ok {
 		return true
 	}
 	if len(b.seen) < maxFingerprints {
-		b.seen[print] = struct{}{}
+		b.seen[fingerprint] = struct{}{}
 	}
 	return false
 }

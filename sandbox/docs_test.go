@@ -61,8 +61,8 @@ func TestManualNamesEveryField(t *testing.T) {
 	text := manual(t)
 	names := make([]string, 0, 64)
 	for _, of := range []reflect.Type{reflect.TypeFor[sandbox.Rule](), reflect.TypeFor[sandbox.Match](), reflect.TypeFor[sandbox.ProviderReport]()} {
-		for i := range of.NumField() {
-			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+		for field := range of.Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			names = append(names, name)
 		}
 	}

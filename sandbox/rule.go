@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -99,9 +100,72 @@ func (r Rule) Concerns(provider, identity, token string) bool {
 func (r Rule) Validate() error { return errors.Join(r.mistakes()...) }
 
 func (r Rule) mistakes() []error {
-	var mistakes []error
-	wrong := func(format string, args ...any) { mistakes = append(mistakes, fmt.Errorf(format, args...)) }
-	// only refuses a parameter that its effect would ignore.
+	return slices.Concat(r.selectionMistakes(), r.effectMistakes(), r.strayMistakes(), r.timeMistakes())
+}
+
+// mistakes gathers what is wrong.
+type mistakes []error
+
+func (m *mistakes) add(format string, args ...any) { *m = append(*m, fmt.Errorf(format, args...)) }
+
+func (r Rule) selectionMistakes() (wrong mistakes) {
+	switch r.Provider {
+	case "", CleverTap, Courier:
+	default:
+		wrong.add("provider: %q; want clevertap, courier or nothing for both", r.Provider)
+	}
+	if r.Share < 0 || r.Share > 1 {
+		wrong.add("share: %v; want 0 to 1", r.Share)
+	}
+	if r.Salt != "" && r.Share == 0 {
+		wrong.add("salt: goes with share only")
+	}
+	if r.Every < 0 {
+		wrong.add("every: %d; want a number above 0", r.Every)
+	}
+	if _, err := regexp.Compile(r.Token.Regexp); err != nil {
+		wrong.add("token.regexp: %v", err)
+	}
+	if _, err := regexp.Compile(r.Identity.Regexp); err != nil {
+		wrong.add("identity.regexp: %v", err)
+	}
+	return wrong
+}
+
+func (r Rule) effectMistakes() (wrong mistakes) {
+	known := make([]string, 0, len(Effects()))
+	for _, e := range Effects() {
+		known = append(known, string(e))
+	}
+	switch r.Effect {
+	case Refuse:
+		wrong = append(wrong, r.codeMistakes()...)
+	case Status:
+		if r.Status < 200 || r.Status > 599 {
+			wrong.add("status: %d; want an HTTP status, 200 to 599", r.Status)
+		}
+	case Latency:
+		if r.Delay <= 0 && r.DelayMax <= 0 {
+			wrong.add("delay: missing; want how long a call takes, like 50ms")
+		}
+		if r.DelayMax != 0 && r.DelayMax < r.Delay {
+			wrong.add("delay_max: %v is less than delay %v", r.DelayMax, r.Delay)
+		}
+	case Miscount:
+		if r.Provider != CleverTap {
+			wrong.add("provider: effect miscount is CleverTap's only")
+		}
+	case Hang, Reset, Truncate, HTML, Redirect:
+	case "":
+		wrong.add("effect: missing; want one of %s", strings.Join(known, ", "))
+	default:
+		wrong.add("effect: %q; want one of %s", r.Effect, strings.Join(known, ", "))
+	}
+	return wrong
+}
+
+// strayMistakes are the parameters that the effect would ignore.
+func (r Rule) strayMistakes() (wrong mistakes) {
 	only := func(set bool, field string, effects ...Effect) {
 		names := make([]string, len(effects))
 		for i, e := range effects {
@@ -111,58 +175,8 @@ func (r Rule) mistakes() []error {
 			names[i] = string(e)
 		}
 		if set {
-			wrong("%s: goes with effect %s only", field, strings.Join(names, ", "))
+			wrong.add("%s: goes with effect %s only", field, strings.Join(names, ", "))
 		}
-	}
-
-	switch r.Provider {
-	case "", CleverTap, Courier:
-	default:
-		wrong("provider: %q; want clevertap, courier or nothing for both", r.Provider)
-	}
-	if r.Share < 0 || r.Share > 1 {
-		wrong("share: %v; want 0 to 1", r.Share)
-	}
-	if r.Salt != "" && r.Share == 0 {
-		wrong("salt: goes with share only")
-	}
-	if r.Every < 0 {
-		wrong("every: %d; want a number above 0", r.Every)
-	}
-	if _, err := regexp.Compile(r.Token.Regexp); err != nil {
-		wrong("token.regexp: %v", err)
-	}
-	if _, err := regexp.Compile(r.Identity.Regexp); err != nil {
-		wrong("identity.regexp: %v", err)
-	}
-
-	known := make([]string, 0, len(Effects()))
-	for _, e := range Effects() {
-		known = append(known, string(e))
-	}
-	switch r.Effect {
-	case Refuse:
-		mistakes = append(mistakes, r.codeMistakes()...)
-	case Status:
-		if r.Status < 200 || r.Status > 599 {
-			wrong("status: %d; want an HTTP status, 200 to 599", r.Status)
-		}
-	case Latency:
-		if r.Delay <= 0 && r.DelayMax <= 0 {
-			wrong("delay: missing; want how long a call takes, like 50ms")
-		}
-		if r.DelayMax != 0 && r.DelayMax < r.Delay {
-			wrong("delay_max: %v is less than delay %v", r.DelayMax, r.Delay)
-		}
-	case Miscount:
-		if r.Provider != CleverTap {
-			wrong("provider: effect miscount is CleverTap's only")
-		}
-	case Hang, Reset, Truncate, HTML, Redirect:
-	case "":
-		wrong("effect: missing; want one of %s", strings.Join(known, ", "))
-	default:
-		wrong("effect: %q; want one of %s", r.Effect, strings.Join(known, ", "))
 	}
 	only(r.Code != "", "code", Refuse)
 	only(r.Text != "", "text", Refuse)
@@ -174,18 +188,22 @@ func (r Rule) mistakes() []error {
 	only(r.Delay != 0, "delay", Latency, Hang)
 	only(r.DelayMax != 0, "delay_max", Latency)
 	only(r.Stored, "stored", Status, Reset, Truncate, HTML, Redirect, Miscount)
+	return wrong
+}
+
+func (r Rule) timeMistakes() (wrong mistakes) {
 	for _, d := range []struct {
 		field string
 		value time.Duration
 	}{{"retry_after", r.RetryAfter}, {"delay", r.Delay}, {"after", r.After}, {"for", r.For}} {
 		if d.value < 0 {
-			wrong("%s: %v; want 0 or more", d.field, d.value)
+			wrong.add("%s: %v; want 0 or more", d.field, d.value)
 		}
 	}
 	if r.Calls < 0 {
-		wrong("calls: %d; want 0 or more", r.Calls)
+		wrong.add("calls: %d; want 0 or more", r.Calls)
 	}
-	return mistakes
+	return wrong
 }
 
 func (r Rule) codeMistakes() []error {

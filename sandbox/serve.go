@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net"
 	"net/http"
@@ -112,9 +113,7 @@ func spoil(p provider, in incoming, usual answer, rule *Rule, now time.Time) ans
 		if after := rule.retryAfter(now); after != "" {
 			a.header["Retry-After"] = after
 		}
-		for name, value := range rule.Header {
-			a.header[name] = value
-		}
+		maps.Copy(a.header, rule.Header)
 		return a
 	case Reset:
 		return answer{reset: true}
