@@ -176,7 +176,7 @@ func TestRefusals(t *testing.T) {
 			b := brokertest.New(t)
 			declare(t, b.JS, c.bend)
 			p := open(t, b.JS, publisher.Settings{})
-			if c.want == publisher.ErrStreamFull {
+			if errors.Is(c.want, publisher.ErrStreamFull) {
 				if _, err := p.PublishRaw(bounded(t), "", make([]byte, c.size)); err != nil {
 					t.Fatalf("the first, which has room: %v", err)
 				}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -135,7 +136,9 @@ func capture(t *testing.T) (base string, head chan string, body chan []byte) {
 		head <- raw.String()
 		body <- sent
 		var u upload
-		json.Unmarshal(sent, &u)
+		if err := json.Unmarshal(sent, &u); err != nil {
+			t.Errorf("no JSON was sent: %v", err)
+		}
 		answer := `{"status":"success","processed":` + strconv.Itoa(len(u.D)) + `,"unprocessed":[]}`
 		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: "+strconv.Itoa(len(answer))+"\r\n\r\n"+answer)
 	}()
@@ -185,7 +188,7 @@ func TestPrepareRefuses(t *testing.T) {
 		"keys":        {Token: "t", Type: "chrome", ObjectID: "o"},
 	} {
 		_, err := c.Prepare(e)
-		v, ok := err.(*event.Violation)
+		v, ok := errors.AsType[*event.Violation](err)
 		if !ok || v.Field != field {
 			t.Errorf("want a violation of %s, got %v", field, err)
 		}

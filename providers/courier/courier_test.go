@@ -3,6 +3,7 @@ package courier_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -196,7 +197,7 @@ func TestPrepareRefuses(t *testing.T) {
 		{"device.model", event.Event{UserID: "u", Token: "t", Type: "fcm", Device: &event.Device{Model: "\xff"}}},
 	} {
 		_, err := c.Prepare(&w.event)
-		v, ok := err.(*event.Violation)
+		v, ok := errors.AsType[*event.Violation](err)
 		if !ok || v.Field != w.field {
 			t.Errorf("want a violation of %s, got %v", w.field, err)
 		}

@@ -81,7 +81,7 @@ func testInterrupted(t *testing.T, s Subject) {
 
 func testBrokenConnections(t *testing.T, s Subject) {
 	for name, answer := range map[string]func(conn *net.TCPConn){
-		"reset":             func(conn *net.TCPConn) { conn.SetLinger(0) },
+		"reset":             func(conn *net.TCPConn) { _ = conn.SetLinger(0) },
 		"closed":            func(*net.TCPConn) {},
 		"garbage":           func(conn *net.TCPConn) { io.WriteString(conn, "SSH-2.0-OpenSSH_9.9\r\n") },
 		"binary":            func(conn *net.TCPConn) { conn.Write([]byte{0x15, 3, 1, 0, 2, 2, 80, '\r', '\n', '\r', '\n'}) },

@@ -60,8 +60,7 @@ func New(s Settings) *Client {
 			Method: s.Method, Header: s.Header,
 			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		},
-		late:    errors.New("time-out after " + s.Timeout.String()),
-		buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }},
+		late: errors.New("time-out after " + s.Timeout.String()),
 	}
 	if c.transport == nil {
 		c.transport = newTransport(s)
@@ -121,8 +120,7 @@ func (c *Client) Do(ctx context.Context, u *url.URL, records []providers.Record)
 	case resp.ContentLength > maxAnswer:
 		reply.fault = errOversized
 	default:
-		reply.buffer = c.buffers.Get().(*bytes.Buffer)
-		reply.buffer.Reset()
+		reply.buffer = c.emptyBuffer()
 		_, err := reply.buffer.ReadFrom(io.LimitReader(resp.Body, maxAnswer+1))
 		reply.Body = reply.buffer.Bytes()
 		switch {
@@ -133,6 +131,15 @@ func (c *Client) Do(ctx context.Context, u *url.URL, records []providers.Record)
 		}
 	}
 	return reply
+}
+
+func (c *Client) emptyBuffer() *bytes.Buffer {
+	used, ok := c.buffers.Get().(*bytes.Buffer)
+	if !ok {
+		return new(bytes.Buffer)
+	}
+	used.Reset()
+	return used
 }
 
 // Free gives the reply's buffer to the next call.
@@ -149,7 +156,7 @@ func (c *Client) causeOf(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() == nil:
 		return err
-	case context.Cause(ctx) == c.late:
+	case errors.Is(context.Cause(ctx), c.late):
 		return c.late
 	}
 	return ctx.Err()

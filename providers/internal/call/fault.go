@@ -36,7 +36,7 @@ func (c *Client) describe(err error) (ours, theirs string, misdirected bool) {
 		return "TLS", err.Error(), true
 	}
 	switch {
-	case err == c.late:
+	case errors.Is(err, c.late):
 		return err.Error(), "", false
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return "the call was interrupted", "", false
@@ -48,7 +48,7 @@ func (c *Client) describe(err error) (ours, theirs string, misdirected bool) {
 		return "host unreachable", "", false
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "connection closed before the end of the answer", "", false
-	case err == errOversized, err == errNotHTTP:
+	case errors.Is(err, errOversized), errors.Is(err, errNotHTTP):
 		return err.Error(), "", false
 	}
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
