@@ -206,8 +206,8 @@ func (r recorder) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 		return nil
 	}
 	err := r.inner.Decode(ctx, target)
-	if err == nil && target.Type() == reflect.TypeFor[[]string]() && ctx.Value.Flag != nil && ctx.Value.Tag.Sep != -1 {
-		target.Set(reflect.ValueOf(trimmed(target.Interface().([]string))))
+	if list, ok := reflect.TypeAssert[[]string](target); ok && err == nil && ctx.Value.Flag != nil && ctx.Value.Tag.Sep != -1 {
+		target.Set(reflect.ValueOf(trimmed(list)))
 	}
 	if err == nil && r.setting.fits(target) {
 		return nil
