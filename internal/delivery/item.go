@@ -118,8 +118,8 @@ func (j *job) pushHalves(s segment) {
 
 // left yields what the job still has to end, those not accused first.
 func (j *job) left(yield func(*item) bool) {
-	for i := len(j.stack) - 1; i >= 0; i-- {
-		for _, it := range j.stack[i].items {
+	for _, s := range slices.Backward(j.stack) {
+		for _, it := range s.items {
 			if !yield(it) {
 				return
 			}

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -108,9 +109,9 @@ func (w *World) started(what string, stop func() error) { w.ends = append(w.ends
 // Close ends everything, the last started first.
 func (w *World) Close() error {
 	var errs []error
-	for i := len(w.ends) - 1; i >= 0; i-- {
-		if err := w.ends[i].stop(); err != nil {
-			errs = append(errs, fmt.Errorf("end of the %s: %w", w.ends[i].what, err))
+	for _, e := range slices.Backward(w.ends) {
+		if err := e.stop(); err != nil {
+			errs = append(errs, fmt.Errorf("end of the %s: %w", e.what, err))
 		}
 	}
 	w.ends = nil
