@@ -86,7 +86,7 @@ func (b *Broker) Kill() error {
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
-	defer os.RemoveAll(image)
+	defer func() { _ = os.RemoveAll(image) }()
 	if err := copyTree(image, b.settings.Dir); err != nil {
 		return fmt.Errorf("broker: copy of the folder: %w", err)
 	}
@@ -162,7 +162,7 @@ func copyTree(dst, src string) error {
 		}
 		target := filepath.Join(dst, rel)
 		if entry.IsDir() {
-			return os.MkdirAll(target, 0o755)
+			return os.MkdirAll(target, 0o750)
 		}
 		data, err := os.ReadFile(path)
 		if errors.Is(err, os.ErrNotExist) {
