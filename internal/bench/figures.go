@@ -27,9 +27,9 @@ type figures struct {
 	repeated int // tokens that came more than once
 }
 
-func (f figures) rate() float64       { return float64(f.tokens) / f.took.Seconds() }
-func (f figures) cpuMillion() float64 { return f.cpu.Seconds() / float64(f.tokens) * 1e6 }
-func (f figures) peakMiB() float64    { return float64(f.peak) / 1024 }
+func (f *figures) rate() float64       { return float64(f.tokens) / f.took.Seconds() }
+func (f *figures) cpuMillion() float64 { return f.cpu.Seconds() / float64(f.tokens) * 1e6 }
+func (f *figures) peakMiB() float64    { return float64(f.peak) / 1024 }
 
 // median takes each figure's own median.
 func median(runs []figures) figures {

@@ -53,7 +53,7 @@ func measureBacklog(ctx context.Context, dir string, s settings, call time.Durat
 	}
 	defer w.close()
 	for i := range events {
-		if _, err := w.publish(i, time.Now()); err != nil {
+		if err := w.publish(i, time.Now()); err != nil {
 			return backlog{}, err
 		}
 	}
@@ -85,13 +85,14 @@ func (p *provider) await(ctx context.Context) error {
 
 func tokenOf(i int) string { return fmt.Sprintf("%011x:APA91bFleetBenchToken%0100x", i, i) }
 
-func (w *world) publish(i int, registered time.Time) (jetstream.PubAckFuture, error) {
+func (w *world) publish(i int, registered time.Time) error {
 	ev := event.Event{ObjectID: fmt.Sprintf("__g%030x", i), Token: tokenOf(i), Type: "fcm", RegisteredAt: registered.UTC().Format(time.RFC3339Nano)}
 	data, err := ev.Encode()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return w.js.PublishAsync(consumer.EventsSubject, data, jetstream.WithStallWait(patience))
+	_, err = w.js.PublishAsync(consumer.EventsSubject, data, jetstream.WithStallWait(patience))
+	return err
 }
 
 // trickle is how long single events took.
@@ -134,7 +135,7 @@ func measureTrickle(ctx context.Context, dir string, s settings, call time.Durat
 			return trickle{}, context.Cause(ctx)
 		}
 		registered[i] = time.Now()
-		if _, err := w.publish(i, registered[i]); err != nil {
+		if err := w.publish(i, registered[i]); err != nil {
 			return trickle{}, err
 		}
 	}

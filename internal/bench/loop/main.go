@@ -25,14 +25,15 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	var s settings
 	flag.StringVar(&s.nats, "nats", "", "URL of the broker")
 	flag.StringVar(&s.providers, "providers", "clevertap,courier", "which to deliver to, comma separated")
 	flag.StringVar(&s.clevertap, "clevertap", "", "base URL of CleverTap")
 	flag.StringVar(&s.courier, "courier", "", "base URL of Courier")
 	flag.Parse()
-	if err := run(ctx, s); err != nil {
+	err := run(ctx, s)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "loop:", err)
 		os.Exit(1)
 	}
@@ -54,7 +55,7 @@ func run(ctx context.Context, s settings) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, name := range strings.Split(s.providers, ",") {
+	for name := range strings.SplitSeq(s.providers, ",") {
 		cons, err := js.CreateOrUpdateConsumer(ctx, "TOKENS", jetstream.ConsumerConfig{
 			Durable:        "loop-" + name,
 			FilterSubjects: []string{"tokens.registered", "tokens.registered." + name},
