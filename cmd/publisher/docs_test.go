@@ -20,7 +20,7 @@ import (
 	"github.com/tokenrelay/tokenrelay/publisher"
 )
 
-// block is one fenced example: ```kind name
+// block is one fenced example: its kind and its name stand behind the fence.
 type block struct {
 	kind, name, text string
 	line             int
@@ -59,7 +59,7 @@ func TestDocumentedExamplesWork(t *testing.T) {
 		switch strings.TrimSpace(b.kind + " " + strings.Split(b.name, " ")[0]) {
 		case "sh":
 			d.first = ""
-			for _, command := range strings.Split(strings.TrimSpace(b.text), "\n") {
+			for command := range strings.SplitSeq(strings.TrimSpace(b.text), "\n") {
 				d.shell(at, command)
 			}
 		case "json answer":
@@ -221,7 +221,7 @@ func (d *docs) protocol(at, text string) {
 	deadline, _ := bounded(d.t).Deadline()
 	_ = conn.SetDeadline(deadline)
 	in := bufio.NewReader(conn)
-	for _, l := range strings.Split(strings.TrimSpace(text), "\n") {
+	for l := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
 		if said, ok := strings.CutPrefix(l, "C:"); ok {
 			if _, err := fmt.Fprintf(conn, "%s\r\n", strings.TrimPrefix(said, " ")); err != nil {
 				d.t.Fatalf("%s: %v", at, err)
@@ -230,7 +230,8 @@ func (d *docs) protocol(at, text string) {
 		}
 		want, open := strings.CutSuffix(strings.TrimPrefix(l, "S: "), "…")
 		got, err := in.ReadString('\n')
-		if got = strings.TrimRight(got, "\r\n"); err != nil || got != want && !(open && strings.HasPrefix(got, want)) {
+		got = strings.TrimRight(got, "\r\n")
+		if said := got == want || open && strings.HasPrefix(got, want); err != nil || !said {
 			d.t.Fatalf("%s: the server says %q (%v), not %q", at, got, err, want)
 		}
 	}

@@ -85,7 +85,7 @@ func (c *importCommand) run(ctx context.Context, std streams) int {
 	}
 	err = errors.Join(err, im.close())
 	if err != nil {
-		for _, line := range strings.Split(err.Error(), "\n") {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
 			say(std.err, errors.New(line))
 		}
 		return exitFailure

@@ -34,7 +34,7 @@ func TestImportJSONLines(t *testing.T) {
 		Field, Problem, Input string
 	}
 	var got []string
-	for _, text := range strings.Split(strings.TrimSpace(w.read(t, "events.jsonl.rejects")), "\n") {
+	for text := range strings.SplitSeq(strings.TrimSpace(w.read(t, "events.jsonl.rejects")), "\n") {
 		var b bad
 		if err := json.Unmarshal([]byte(text), &b); err != nil || b.Problem == "" {
 			t.Fatalf("reject line %q: %v", text, err)

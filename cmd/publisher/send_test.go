@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -166,7 +167,7 @@ func TestSendWaitsAndLooksIntoTheStreams(t *testing.T) {
 	w.run(bounded(t), "", send...).want(t, 1, "courier: still waiting: a worker has taken it, and not settled it yet or without a report\n")
 	<-settled
 	// Nobody reports on a duplicate: what is known is said at once.
-	again := append(send, "--timeout=1m")
+	again := slices.Concat(send, []string{"--timeout=1m"})
 	w.run(bounded(t), "", again...).want(t, 1, "duplicate, stored before",
 		"clevertap: delivered (settled, and there is no letter)\n", "courier: still waiting: a worker has taken it, and not settled it yet or without a report\n", "not delivered to 1 of 2")
 	w.letter(t, "courier", "http_404", 7) // another event's
