@@ -10,8 +10,7 @@ import (
 
 // BenchmarkAdd is one record's way through: added, batched by 100, taken.
 func BenchmarkAdd(b *testing.B) {
-	type record struct{ body []byte }
-	items := batcher.New[*record](100, time.Second)
+	items := batcher.New[*int](100, time.Second)
 	done := make(chan int)
 	go func() {
 		n := 0
@@ -20,7 +19,7 @@ func BenchmarkAdd(b *testing.B) {
 		}
 		done <- n
 	}()
-	r := new(record)
+	r := new(int)
 	b.ReportAllocs()
 	added := 0
 	for b.Loop() {

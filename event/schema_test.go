@@ -76,8 +76,7 @@ func TestSchemaEqualsType(t *testing.T) {
 func sameFields(t *testing.T, path string, typ reflect.Type, node schemaNode) {
 	t.Helper()
 	seen := map[string]bool{}
-	for i := range typ.NumField() {
-		f := typ.Field(i)
+	for f := range typ.Fields() {
 		if !f.IsExported() {
 			continue
 		}

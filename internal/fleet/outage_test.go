@@ -64,17 +64,13 @@ func quietInAnOutage(t *testing.T, outage time.Duration) {
 		holds := NewHolds(bucket.join(), fmt.Sprint("pod", i), schedule, 30*time.Second, slog.New(slog.DiscardHandler))
 		for range 16 {
 			wentOn.Go(func() {
-				for {
-					holds.Begin(t.Context(), "courier", "unavailable", "", 0)
-					if proberCalls(t, holds, func() bool {
-						mu.Lock()
-						defer mu.Unlock()
-						calls = append(calls, time.Since(began))
-						return time.Since(began) >= outage
-					}) {
-						return
-					}
-				}
+				holds.Begin(t.Context(), "courier", "unavailable", "", 0)
+				proberCalls(t, holds, func() bool {
+					mu.Lock()
+					defer mu.Unlock()
+					calls = append(calls, time.Since(began))
+					return time.Since(began) >= outage
+				})
 			})
 		}
 	}
@@ -95,17 +91,17 @@ func quietInAnOutage(t *testing.T, outage time.Duration) {
 		outage, len(calls), late, time.Since(began)-outage)
 }
 
-// proberCalls is what a sender does with a held provider. It reports whether
-// the provider is back.
-func proberCalls(t *testing.T, holds *Holds, call func() (up bool)) bool {
+// proberCalls is what a sender does with a held provider. It returns
+// when the provider is back.
+func proberCalls(t *testing.T, holds *Holds, call func() (up bool)) {
 	for {
 		state := holds.State("courier")
 		if !state.Held {
-			return true
+			return
 		}
 		if wait := time.Until(state.ProbeAt); wait > 0 {
 			if waitFor(t.Context(), state.Changed, wait) != nil {
-				return true
+				return
 			}
 			continue
 		}
@@ -119,7 +115,7 @@ func proberCalls(t *testing.T, holds *Holds, call func() (up bool)) bool {
 			if err := probe.Succeeded(t.Context()); err != nil {
 				t.Error(err)
 			}
-			return true
+			return
 		}
 		if err := probe.Failed(t.Context(), "unavailable", "", 0); err != nil {
 			t.Error(err)

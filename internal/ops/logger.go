@@ -16,7 +16,7 @@ func NewLogger(w io.Writer, level, format string, isTerminal bool) *slog.Logger 
 		least = slog.LevelInfo
 	}
 	if format == "text" || format != "json" && isTerminal {
-		return slog.New(tint.NewHandler(w, &tint.Options{
+		return slog.New(tint.NewTextHandler(w, &tint.Options{
 			Level:      least,
 			TimeFormat: "15:04:05.000",
 			NoColor:    !isTerminal,
