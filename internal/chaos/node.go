@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
@@ -27,8 +29,10 @@ type nodeConfig struct {
 
 const loopback = "127.0.0.1"
 
-// playNode is a server until ctx ends, and then ends in order.
-func playNode(ctx context.Context, config string, stderr io.Writer) int {
+// playNode is a server until SIGTERM, and then ends in order.
+func playNode(config string, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
 	var n nodeConfig
 	if err := json.Unmarshal([]byte(config), &n); err != nil {
 		_, _ = fmt.Fprintln(stderr, "chaos node:", err)

@@ -42,8 +42,3 @@ func (t *timeline) add(text string) {
 		_, _ = fmt.Fprintln(t.live, line)
 	}
 }
-
-// at is a moment in the timeline's own time.
-func (t *timeline) at(when time.Time) string {
-	return fmt.Sprintf("%.3f", when.Sub(t.began).Seconds())
-}
