@@ -18,6 +18,7 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -111,6 +112,14 @@ func (b *Board) watch(ctx context.Context, healthy func()) error {
 		return fmt.Errorf("watch %s: %w", b.Bucket, err)
 	}
 	defer func() { _ = watcher.Stop() }()
+	// The watch of a bucket that was deleted ends in silence. The server tells,
+	// to who may hear it; the others look.
+	fates := make(chan *nats.Msg, 16)
+	told, err := b.JS.Conn().ChanSubscribe("$JS.EVENT.ADVISORY.STREAM.*.KV_"+b.Bucket, fates)
+	if err != nil {
+		return fmt.Errorf("watch %s: %w", b.Bucket, err)
+	}
+	defer func() { _ = told.Unsubscribe() }()
 	initial := map[string]bool{}
 	look := time.NewTicker(b.Look)
 	defer look.Stop()
@@ -118,10 +127,15 @@ func (b *Board) watch(ctx context.Context, healthy func()) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-fates:
+			if now, _, err := b.identity(ctx); err != nil || !now.Equal(made) {
+				b.wipe()
+				return errors.New("the bucket was deleted")
+			}
 		case <-look.C:
-			// The watch of a bucket that was deleted ends in silence.
 			now, _, err := b.identity(ctx)
 			if errors.Is(err, jetstream.ErrStreamNotFound) || err == nil && !now.Equal(made) {
+				b.wipe()
 				return errors.New("the bucket is gone or was made anew")
 			}
 		case entry, open := <-watcher.Updates():
@@ -144,6 +158,15 @@ func (b *Board) watch(ctx context.Context, healthy func()) error {
 			}
 		}
 	}
+}
+
+// wipe forgets everything: no record stands for anything any more.
+func (b *Board) wipe() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.since, b.fresh = time.Now(), false
+	clear(b.records)
+	b.wake()
 }
 
 // identity is when the bucket was made and the last revision in it.

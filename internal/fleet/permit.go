@@ -74,15 +74,25 @@ func (p *Permit) Await(ctx context.Context) (until time.Time, ok bool) {
 }
 
 // keep renews until the permit is given back, refused, or too old to be saved.
+// When the board shows something else in its place (another pod's record, or
+// nothing: the bucket was wiped), it asks at once.
 func (p *Permit) keep() {
 	defer close(p.ended)
 	timer := time.NewTimer(p.from.Renewal)
 	defer timer.Stop()
+	var doubted time.Time // when what was last asked about was seen
 	for {
-		select {
-		case <-p.end:
-			return
-		case <-timer.C:
+		rec, changed := p.from.Board.look(permitKey(p.from.Provider, p.number))
+		if p.wrote(rec) || rec.seen.Equal(doubted) {
+			select {
+			case <-p.end:
+				return
+			case <-changed:
+				continue
+			case <-timer.C:
+			}
+		} else {
+			doubted = rec.seen
 		}
 		next := p.from.Renewal
 		switch err := p.renew(); {
@@ -100,6 +110,12 @@ func (p *Permit) keep() {
 		}
 		timer.Reset(next)
 	}
+}
+
+// wrote tells whether a record is this permit's own.
+func (p *Permit) wrote(rec record) bool {
+	standing, present := decodePermit(rec)
+	return present && standing.Nonce == p.record.Nonce
 }
 
 var errLost = errors.New("the permit is another pod's")
@@ -127,7 +143,7 @@ func (p *Permit) renew() error {
 		if !ok {
 			return err
 		}
-		if standing, present := decodePermit(s.standing); !present || standing.Nonce != p.record.Nonce {
+		if !p.wrote(s.standing) {
 			return errLost
 		}
 		if s.standing.revision == revision { // a competing write is still in flight
