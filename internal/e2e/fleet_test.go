@@ -20,11 +20,11 @@ var fleetSettings = []string{"PROVIDERS=clevertap", "HTTP_TIMEOUT=1s", "PERMIT_L
 
 // newFleetWorld has calls that last, a cap that the provider enforces, and
 // redeliveries soon.
-func newFleetWorld(t *testing.T, call time.Duration, settings ...string) *world {
+func newFleetWorld(t *testing.T, settings ...string) *world {
 	t.Helper()
 	w := newWorld(t, append(slices.Clone(fleetSettings), settings...)...)
 	w.shortAckWait(3 * time.Second)
-	w.fault(event.CleverTap, sandbox.Rule{Effect: sandbox.Latency, Delay: call})
+	w.fault(event.CleverTap, sandbox.Rule{Effect: sandbox.Latency, Delay: 50 * time.Millisecond})
 	return w
 }
 
@@ -59,7 +59,7 @@ func (w *world) holdsAll() {
 func TestKilledHolderIsReplaced(t *testing.T) {
 	t.Parallel()
 	const events = 2000
-	w := newFleetWorld(t, 50*time.Millisecond)
+	w := newFleetWorld(t)
 	holder := startWorker(t, w.environment(), "run")
 	w.holdsAll()
 	startWorker(t, w.environment(), "run")
@@ -77,7 +77,7 @@ func TestKilledHolderIsReplaced(t *testing.T) {
 func TestStoppedHolderMakesNoFourthCall(t *testing.T) {
 	t.Parallel()
 	const events = 3000
-	w := newFleetWorld(t, 50*time.Millisecond)
+	w := newFleetWorld(t)
 	sleeper := startWorker(t, w.environment(), "run")
 	w.holdsAll()
 	startWorker(t, w.environment(), "run")
@@ -105,7 +105,7 @@ func signal(t *testing.T, p *process, s syscall.Signal) {
 // started. No answered call is repeated and nothing is lost.
 func TestRollingRestartRepeatsNothing(t *testing.T) {
 	t.Parallel()
-	w := newFleetWorld(t, 50*time.Millisecond)
+	w := newFleetWorld(t)
 	pods := []*process{startWorker(t, w.environment(), "run"), startWorker(t, w.environment(), "run")}
 	w.holdsAll()
 	stop, ended := make(chan struct{}), make(chan int)
@@ -178,7 +178,7 @@ func TestFleetSurvivesWhatVanishes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const events = 1500
-			w := newFleetWorld(t, 50*time.Millisecond)
+			w := newFleetWorld(t)
 			pods := []*process{startWorker(t, w.environment(), "run"), startWorker(t, w.environment(), "run")}
 			w.put(registrations(0, events)...)
 			w.underWay(events, event.CleverTap)
@@ -190,7 +190,8 @@ func TestFleetSurvivesWhatVanishes(t *testing.T) {
 					p.kill()
 				}
 				<-time.After(2600 * time.Millisecond) // the lease
-				pods = append(pods, startWorker(t, w.environment(), "run"), startWorker(t, w.environment(), "run"))
+				startWorker(t, w.environment(), "run")
+				startWorker(t, w.environment(), "run")
 			}
 			eventually(t, "events can be published", func() bool {
 				_, err := w.broker.JS.Stream(t.Context(), consumer.EventsStream)

@@ -42,7 +42,7 @@ func (b *brittle) Call(_ context.Context, records []providers.Record) providers.
 	for _, record := range records {
 		if strings.HasPrefix(record.Event.Token, "call") {
 			var nothing map[string]string
-			nothing[record.Event.Token] = "panics"
+			nothing[record.Event.Token] = "panics" //nolint:staticcheck // it is to panic
 		}
 	}
 	b.mu.Lock()

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -242,7 +243,7 @@ func (w *world) eachRecord(f func(key string, value []byte)) {
 	}
 	for _, key := range keys {
 		entry, err := bucket.Get(w.t.Context(), key)
-		if err == jetstream.ErrKeyNotFound { // gone meanwhile
+		if errors.Is(err, jetstream.ErrKeyNotFound) { // gone meanwhile
 			continue
 		}
 		if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/tokenrelay/tokenrelay/sandbox"
 )
 
-// one batch of a hundred: one sender, who waits until it is full
+// hundred makes one batch of a hundred: one sender, who waits until it is full.
 var hundred = []string{"CLEVERTAP_MAX_CONCURRENT=1", "CLEVERTAP_BATCH_WAIT=20s"}
 
 // Three records named in a partial answer: these die with their codes, the
