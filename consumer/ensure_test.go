@@ -16,7 +16,7 @@ import (
 )
 
 // The fixed declarations, as the server repeats them.
-func TestEnsureDeclares(t *testing.T) {
+func TestEnsureDeclares(t *testing.T) { //nolint:cyclop // a condition for each field that is declared
 	t.Parallel()
 	b := brokertest.New(t)
 	topology := provisioned

@@ -45,7 +45,7 @@ func readFloor(ctx context.Context, kv jetstream.KeyValue, provider string) (flo
 	if err := json.Unmarshal(entry.Value(), &f); err != nil {
 		// Nobody can use it: everything is delivered again, and the next
 		// floor takes its place.
-		return floor{}, entry.Revision(), nil
+		return floor{}, entry.Revision(), nil //nolint:nilerr // as said above
 	}
 	return f, entry.Revision(), nil
 }
