@@ -161,7 +161,10 @@ func TestLeavesNothing(t *testing.T) {
 	t.Parallel()
 	b := filled(t, 5)
 	sequences(t, b.JS, scan.Range{Stream: "S"})
-	for range scan.Messages(t.Context(), b.JS, scan.Range{Stream: "S"}) {
+	for _, err := range scan.Messages(t.Context(), b.JS, scan.Range{Stream: "S"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		break
 	}
 	stream, err := b.JS.Stream(t.Context(), "S")
