@@ -27,8 +27,10 @@ const (
 	// than the lease, so that what a dead pod held comes back within the run.
 	ackWait = 2 * lease
 
-	clusterStart = 60 * time.Second // most time for a cluster to take streams
-	askTimeout   = 5 * time.Second  // of one question to it
+	clusterStart = 2 * time.Minute // most time for a cluster to take streams
+	streamsDir   = "jetstream"
+
+	askTimeout = 5 * time.Second // of one question to it
 )
 
 // cluster is three servers, each a process. stop and start of one server may
@@ -53,6 +55,9 @@ func startCluster(ctx context.Context, n *nursery, dir string) (_ *cluster, err 
 	if err != nil {
 		return nil, err
 	}
+	if _, err := os.Stat(filepath.Join(dir, streamsDir)); err == nil {
+		return nil, fmt.Errorf("%s holds the streams of another run: name another folder", dir)
+	}
 	ports, err := freePorts(2 * replicas)
 	if err != nil {
 		return nil, err
@@ -66,7 +71,7 @@ func startCluster(ctx context.Context, n *nursery, dir string) (_ *cluster, err 
 	for i := range replicas {
 		name := "n" + strconv.Itoa(i)
 		c.nodes = append(c.nodes, &node{config: nodeConfig{
-			Name: name, Dir: filepath.Join(dir, "jetstream", name), Client: ports[i], Route: ports[replicas+i], Routes: ports[replicas:],
+			Name: name, Dir: filepath.Join(dir, streamsDir, name), Client: ports[i], Route: ports[replicas+i], Routes: ports[replicas:],
 		}})
 		if err := c.start(i); err != nil {
 			return nil, err
