@@ -139,8 +139,8 @@ func (r *Reader) Newest(ctx context.Context, f Filter, before uint64, content Co
 				}
 				page = append(page, l)
 			}
-			for i := len(page) - 1; i >= 0; i-- {
-				if !yield(page[i], nil) {
+			for _, l := range slices.Backward(page) {
+				if !yield(l, nil) {
 					return
 				}
 			}

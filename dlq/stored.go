@@ -3,6 +3,7 @@ package dlq
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -77,9 +78,7 @@ func (l *Stored) Exported() publisher.ExportedLetter {
 	e := publisher.ExportedLetter{Provider: l.Provider, Headers: l.Header}
 	if e.Headers.Get(HeaderID) == "" {
 		e.Headers = nats.Header{HeaderID: {l.ID}}
-		for name, values := range l.Header {
-			e.Headers[name] = values
-		}
+		maps.Copy(e.Headers, l.Header)
 	}
 	if body := jsontext.Value(l.Body); body.IsValid() && !bytes.ContainsAny(body, "\r\n") && len(bytes.TrimSpace(body)) == len(body) {
 		e.Body = body

@@ -77,6 +77,7 @@ func TestFilters(t *testing.T) {
 		"user, another object": {"user-bob\nobject-ann\n", []string{"--user=-", "--object=-"}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			done := w.dlq(c.input, append([]string{"list", "--json"}, c.args...)...)
 			done.want(t, 0)
 			if got := strings.Count(done.out, "\n"); got != c.want {
