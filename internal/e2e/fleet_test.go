@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,14 +14,11 @@ import (
 	"github.com/tokenrelay/tokenrelay/sandbox"
 )
 
-// fleetSettings are a lease short enough to be waited out.
-var fleetSettings = []string{"PROVIDERS=clevertap", "HTTP_TIMEOUT=1s", "PERMIT_LEASE=2500ms"}
-
-// newFleetWorld has calls that last, a cap that the provider enforces, and
-// redeliveries soon.
-func newFleetWorld(t *testing.T, settings ...string) *world {
+// newFleetWorld has calls that last, a cap that the provider enforces,
+// redeliveries soon and a lease short enough to be waited out.
+func newFleetWorld(t *testing.T) *world {
 	t.Helper()
-	w := newWorld(t, append(slices.Clone(fleetSettings), settings...)...)
+	w := newWorld(t, "PROVIDERS=clevertap", "HTTP_TIMEOUT=1s", "PERMIT_LEASE=2500ms")
 	w.shortAckWait(3 * time.Second)
 	w.fault(event.CleverTap, sandbox.Rule{Effect: sandbox.Latency, Delay: 50 * time.Millisecond})
 	return w
