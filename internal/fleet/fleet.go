@@ -237,12 +237,14 @@ func (b *Board) look(key string) (record, <-chan struct{}) {
 	return known, b.changed
 }
 
-// neverHeldAnything reports whether the bucket was empty, since ever, when
-// this pod first saw it.
-func (b *Board) neverHeldAnything() bool {
+// neverHeld reports whether a key was never there: the bucket was empty, since
+// ever, when this pod first saw it, and the key has not turned up since. A key
+// that did, and is gone now, was purged under somebody who may still go by it.
+func (b *Board) neverHeld(key string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.fresh
+	_, turnedUp := b.records[key]
+	return b.fresh && !turnedUp
 }
 
 // write changes key from the given revision (0: it was never there) by

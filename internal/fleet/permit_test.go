@@ -52,6 +52,33 @@ func TestTakeableAt(t *testing.T) {
 	}
 }
 
+// A permit that vanishes under its holder is no permit that was never there,
+// however new the bucket was when this pod first saw it.
+func TestVanishedIsNotNew(t *testing.T) {
+	t.Parallel()
+	b := NewBoard(BoardSettings{JS: newWorld(t, long).js, Bucket: "none"})
+	b.begin(nil, true)
+	if !b.neverHeld("a") || !b.neverHeld("b") {
+		t.Error("in a new bucket no key was ever there")
+	}
+	b.note("a", []byte("{}"), 1)
+	b.note("a", nil, 0) // a write was refused, and nothing stands there now
+	if b.neverHeld("a") {
+		t.Error("a key that was purged passes for new")
+	}
+	b.note("b", nil, 7) // deleted
+	if b.neverHeld("b") {
+		t.Error("a key that was deleted passes for new")
+	}
+	if !b.neverHeld("c") {
+		t.Error("the other keys are still new")
+	}
+	b.begin(nil, true) // the bucket was made again
+	if b.neverHeld("a") || b.neverHeld("c") {
+		t.Error("a bucket that was made again passes for new")
+	}
+}
+
 func TestNoMoreThanTheCap(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, long)

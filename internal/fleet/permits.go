@@ -126,18 +126,18 @@ func (p *Permits) Take(ctx context.Context) (*Permit, error) {
 func (p *Permits) next() (number int, rec record, at time.Time, changed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	fresh := p.Board.neverHeldAnything()
 	number = -1
 	at = time.Now().Add(time.Hour)
 	for n := range p.Cap {
 		if _, ours := p.held[n]; ours {
 			continue
 		}
-		seen, change := p.Board.look(permitKey(p.Provider, n))
+		key := permitKey(p.Provider, n)
+		seen, change := p.Board.look(key)
 		if changed == nil {
 			changed = change
 		}
-		if may := takeableAt(seen, p.Self, p.Lease, fresh); may.Before(at) {
+		if may := takeableAt(seen, p.Self, p.Lease, p.Board.neverHeld(key)); may.Before(at) {
 			number, rec, at = n, seen, may
 		}
 	}
