@@ -47,8 +47,12 @@ func (d *Desk) tally(ctx context.Context, s segment) providers.Answer {
 	case accepted > 0:
 		d.evidence.noteAccepted(began)
 		d.refusedInARow.Store(0)
+		d.doubtsInARow.Store(0)
 	case len(answer.Refusals) == 0 && (s.suspect || answer.Result != providers.Unavailable):
 		d.refusedInARow.Add(1)
+		if s.items[0].alone == 0 {
+			d.doubtsInARow.Add(1)
+		}
 	}
 	d.logCall(s, answer, accepted, took)
 	return answer

@@ -52,8 +52,9 @@ type Desk struct {
 
 	evidence      evidence
 	refusedInARow atomic.Int64
-	probing       sync.Mutex // one try for the probe at a time in this pod
-	ramp          *ramp      // how many calls may be open after a hold
+	doubtsInARow  atomic.Int64 // of them, those that were no lone record's once more
+	probing       sync.Mutex   // one try for the probe at a time in this pod
+	ramp          *ramp        // how many calls may be open after a hold
 
 	lot     *parkingLot
 	singles chan *item      // to be sent alone: parked ones whose time has come, and the much redelivered

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tokenrelay/tokenrelay/internal/fleet"
 	"github.com/tokenrelay/tokenrelay/providers"
 )
 
@@ -18,7 +19,11 @@ const probeRetry = 250 * time.Millisecond
 
 // hold sets the provider aside for the whole fleet.
 func (d *Desk) hold(work context.Context, reason holdReason, answer providers.Answer) {
-	if !d.Holds.Begin(work, d.name, string(reason), answer.Reason, answer.RetryAfter) {
+	doubts := rowLimit
+	if reason == holdMisconfigured && answer.Result != providers.Misconfigured {
+		doubts = int(d.doubtsInARow.Load())
+	}
+	if !d.Holds.Begin(work, d.name, fleet.Cause{Reason: string(reason), Detail: answer.Reason, Floor: answer.RetryAfter, Doubts: doubts}) {
 		return
 	}
 	d.metrics.holds[reason].Inc()
@@ -46,13 +51,14 @@ func (s *sender) waitOut(j *job) bool {
 		if candidate == nil {
 			return true
 		}
+		early := doubtful(state.Hold) && candidate.probes+candidate.alone == 0
 		at := state.ProbeAt.Add(time.Duration(min(candidate.probes, 8)) * probeStagger)
-		if wait := time.Until(at); wait > 0 {
+		if wait := time.Until(at); wait > 0 && !early {
 			s.waitFor(state.Changed, wait, j)
 			s.expireOld(j)
 			continue
 		}
-		if !s.probe(j, candidate) {
+		if !s.probe(j, candidate, early) {
 			s.waitFor(state.Changed, probeRetry, j)
 		}
 		s.expireOld(j)
@@ -93,14 +99,19 @@ func (s *sender) expireOld(j *job) {
 	}
 }
 
-// probe sends one record alone if this pod wins the right to. It reports
-// whether it did.
-func (s *sender) probe(j *job, it *item) bool {
+// doubtful is a hold that fewer different calls led to than would speak
+// against the provider: one bad record with no other traffic, say. Records that
+// were not refused yet need not wait out its pause.
+func doubtful(hold fleet.Hold) bool { return hold.Doubts < rowLimit }
+
+// probe sends one record alone if this pod wins the right to, before the pause
+// is over if it may be early. It reports whether it did.
+func (s *sender) probe(j *job, it *item, early bool) bool {
 	if !s.probing.TryLock() {
 		return false
 	}
 	defer s.probing.Unlock()
-	probe, won := s.Holds.TryProbe(s.work, s.name)
+	probe, won := s.Holds.TryProbe(s.work, s.name, early)
 	if !won {
 		return false
 	}
@@ -116,7 +127,11 @@ func (s *sender) probe(j *job, it *item) bool {
 		s.settle(s.work, []*item{it}, answer)
 		s.Log.Info("provider answers again: hold ended", "held_for", probe.HeldFor().Round(time.Millisecond).String())
 	default:
-		err = probe.Failed(s.work, string(holdReasonOf(answer.Result)), answer.Reason, answer.RetryAfter)
+		cause := fleet.Cause{Reason: string(holdReasonOf(answer.Result)), Detail: answer.Reason, Floor: answer.RetryAfter, Doubts: probe.Doubts()}
+		if it.probes == 1 && it.alone == 0 || holdReasonOf(answer.Result) != holdMisconfigured {
+			cause.Doubts++
+		}
+		err = probe.Failed(s.work, cause)
 		s.Log.Info("probe failed: still held", "result", string(answer.Result), "detail", answer.Reason)
 	}
 	if err != nil {

@@ -136,7 +136,7 @@ func (j *job) left(yield func(*item) bool) {
 func (j *job) leastProbed() *item {
 	var least *item
 	for it := range j.left {
-		if least == nil || it.probes < least.probes {
+		if least == nil || it.probes+it.alone < least.probes+least.alone {
 			least = it
 		}
 	}

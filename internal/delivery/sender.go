@@ -131,8 +131,14 @@ func (s *sender) carryOut(j *job, seg segment) bool {
 	if !s.ramp.enter(s.work) {
 		return false
 	}
+	if s.Holds.State(s.name).Held { // since this call began to wait for its place
+		s.ramp.leave(false)
+		j.push(seg)
+		return true
+	}
 	answer, made := s.call(seg)
-	s.ramp.leave(acceptedOf(answer, len(seg.items)) > 0)
+	// Left only when a hold has begun: who waits for the place must see it.
+	defer func() { s.ramp.leave(acceptedOf(answer, len(seg.items)) > 0) }()
 	if !made {
 		return false
 	}

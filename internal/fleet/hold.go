@@ -19,9 +19,18 @@ type Hold struct {
 	Since   time.Time `json:"since"`            // when the episode began
 	Until   time.Time `json:"until"`            // when the next probe may go
 	PauseMS int64     `json:"pause_ms"`         // Until as a length, so that no clocks need to agree
+	Doubts  int       `json:"doubts,omitzero"`  // different calls in a row that speak against the provider
 	Step    int       `json:"step"`             // failed probes so far
 	Prober  string    `json:"prober,omitzero"`  // the pod that is probing now
 	Probing time.Time `json:"probing,omitzero"` // since when
+}
+
+// Cause is what a hold begins or goes on with.
+type Cause struct {
+	Reason string
+	Detail string        // one scrubbed line
+	Floor  time.Duration // the pause that the provider asked for; 0: none
+	Doubts int           // different calls in a row that speak against the provider
 }
 
 // Holds begins, probes and ends holds over the whole fleet.
@@ -100,14 +109,14 @@ func decodeHold(rec record) (Hold, bool) {
 // Begin holds a provider for the whole fleet. When it is held already the
 // standing hold stays. It reports whether this call began the episode. When
 // the bucket cannot be written this pod alone is quiet, for one pause.
-func (h *Holds) Begin(ctx context.Context, provider, reason, detail string, floor time.Duration) bool {
+func (h *Holds) Begin(ctx context.Context, provider string, cause Cause) bool {
 	rec, _ := h.board.look(holdKey(provider))
 	if _, held := decodeHold(rec); held {
 		return false
 	}
-	pause := h.schedule.Pause(0, floor)
+	pause := h.schedule.Pause(0, cause.Floor)
 	now := time.Now()
-	hold := Hold{Reason: reason, Detail: detail, Since: now.UTC(), Until: now.Add(pause).UTC(), PauseMS: pause.Milliseconds()}
+	hold := Hold{Reason: cause.Reason, Detail: cause.Detail, Doubts: cause.Doubts, Since: now.UTC(), Until: now.Add(pause).UTC(), PauseMS: pause.Milliseconds()}
 	_, err := h.board.write(ctx, holdKey(provider), hold, rec.revision)
 	if s, ok := errors.AsType[*stale](err); ok {
 		if _, held := decodeHold(s.standing); held {
@@ -135,9 +144,10 @@ type Probe struct {
 	revision uint64
 }
 
-// TryProbe wins the probe or says that it is not to be had now. A hold that
+// TryProbe wins the probe or says that it is not to be had now; early asks for
+// it before the pause is over. A hold that
 // only this pod keeps is dropped first: the next call then is its probe.
-func (h *Holds) TryProbe(ctx context.Context, provider string) (*Probe, bool) {
+func (h *Holds) TryProbe(ctx context.Context, provider string, early bool) (*Probe, bool) {
 	rec, _ := h.board.look(holdKey(provider))
 	hold, held := decodeHold(rec)
 	if !held {
@@ -148,7 +158,7 @@ func (h *Holds) TryProbe(ctx context.Context, provider string) (*Probe, bool) {
 		}
 		return nil, false
 	}
-	if time.Now().Before(probeAt(hold, rec.seen, h.lease)) {
+	if time.Now().Before(probeAt(hold, rec.seen, h.lease)) && (!early || hold.Prober != "") {
 		return nil, false
 	}
 	hold.Prober, hold.Probing = h.self, time.Now().UTC()
@@ -166,10 +176,10 @@ func (p *Probe) Succeeded(ctx context.Context) error {
 }
 
 // Failed extends the hold by the next, longer pause.
-func (p *Probe) Failed(ctx context.Context, reason, detail string, floor time.Duration) error {
+func (p *Probe) Failed(ctx context.Context, cause Cause) error {
 	hold := p.hold
-	hold.Reason, hold.Detail, hold.Step = reason, detail, hold.Step+1
-	pause := p.holds.schedule.Pause(hold.Step, floor)
+	hold.Reason, hold.Detail, hold.Doubts, hold.Step = cause.Reason, cause.Detail, cause.Doubts, hold.Step+1
+	pause := p.holds.schedule.Pause(hold.Step, cause.Floor)
 	hold.Until, hold.PauseMS = time.Now().Add(pause).UTC(), pause.Milliseconds()
 	hold.Prober, hold.Probing = "", time.Time{}
 	_, err := p.holds.board.write(ctx, holdKey(p.provider), hold, p.revision)
@@ -202,6 +212,10 @@ func (h *Holds) Resume(ctx context.Context, provider string) (bool, error) {
 	}
 	return false, fmt.Errorf("%s: the hold changed five times while it was to be ended; try again", holdKey(provider))
 }
+
+// Doubts is how many different calls in a row spoke against the provider when
+// the probe was won.
+func (p *Probe) Doubts() int { return p.hold.Doubts }
 
 // HeldFor is how long the episode has lasted.
 func (p *Probe) HeldFor() time.Duration { return time.Since(p.hold.Since) }

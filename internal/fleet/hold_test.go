@@ -35,11 +35,11 @@ func TestAHoldQuietsEveryPodAndEndsForAll(t *testing.T) {
 	w := newWorld(t, long)
 	a, _ := w.join("a", 3)
 	b, _ := w.join("b", 3)
-	if !a.holds.Begin(t.Context(), "courier", "throttled", "HTTP 429", 0) {
+	if !a.holds.Begin(t.Context(), "courier", Cause{Reason: "throttled", Detail: "HTTP 429"}) {
 		t.Fatal("the hold did not begin")
 	}
 	eventually(t, "b is quiet", func() bool { return b.holds.State("courier").Held })
-	if b.holds.Begin(t.Context(), "courier", "unavailable", "", 0) {
+	if b.holds.Begin(t.Context(), "courier", Cause{Reason: "unavailable", Detail: ""}) {
 		t.Error("a second hold began while one stands")
 	}
 	if b.holds.State("clevertap").Held {
@@ -63,7 +63,7 @@ func (w *world) win(p *pod) *Probe {
 	w.t.Helper()
 	var probe *Probe
 	eventually(w.t, "the probe is to be had", func() bool {
-		won, ok := p.holds.TryProbe(w.t.Context(), "courier")
+		won, ok := p.holds.TryProbe(w.t.Context(), "courier", false)
 		probe = won
 		return ok
 	})
@@ -77,13 +77,13 @@ func TestOneProberAtATime(t *testing.T) {
 	for i := range pods {
 		pods[i], _ = w.join(string(rune('a'+i)), 3)
 	}
-	pods[0].holds.Begin(t.Context(), "courier", "unavailable", "", 0)
+	pods[0].holds.Begin(t.Context(), "courier", Cause{Reason: "unavailable", Detail: ""})
 	var probing, most, failed atomic.Int32
 	var all sync.WaitGroup
 	for _, p := range pods {
 		all.Go(func() {
 			for failed.Load() < 3 {
-				probe, won := p.holds.TryProbe(t.Context(), "courier")
+				probe, won := p.holds.TryProbe(t.Context(), "courier", false)
 				if !won {
 					<-time.After(time.Millisecond)
 					continue
@@ -94,7 +94,7 @@ func TestOneProberAtATime(t *testing.T) {
 				<-time.After(5 * time.Millisecond)
 				probing.Add(-1)
 				failed.Add(1)
-				if err := probe.Failed(t.Context(), "unavailable", "still", 0); err != nil {
+				if err := probe.Failed(t.Context(), Cause{Reason: "unavailable", Detail: "still"}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -112,7 +112,7 @@ func TestAProbersDeathIsSurvived(t *testing.T) {
 	w := newWorld(t, 400*time.Millisecond)
 	a, leave := w.join("a", 3)
 	b, _ := w.join("b", 3)
-	a.holds.Begin(t.Context(), "courier", "unavailable", "", 0)
+	a.holds.Begin(t.Context(), "courier", Cause{Reason: "unavailable", Detail: ""})
 	dead := w.win(a)
 	won := time.Now()
 	leave()
@@ -122,7 +122,7 @@ func TestAProbersDeathIsSurvived(t *testing.T) {
 	if passed := time.Since(won); passed < w.lease {
 		t.Errorf("the probe was taken over %s after it was won, the lease is %s", passed, w.lease)
 	}
-	if err := dead.Failed(context.Background(), "unavailable", "", 0); err == nil {
+	if err := dead.Failed(context.Background(), Cause{Reason: "unavailable", Detail: ""}); err == nil {
 		t.Error("the dead prober's word was taken")
 	}
 	if a, _ := w.join("again", 3); a.holds.State("courier").Held {
@@ -134,7 +134,7 @@ func TestAnAbandonedProbeIsAnybodys(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, long)
 	a, _ := w.join("a", 3)
-	a.holds.Begin(t.Context(), "courier", "unavailable", "", 0)
+	a.holds.Begin(t.Context(), "courier", Cause{Reason: "unavailable", Detail: ""})
 	if err := w.win(a).Abandoned(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func TestResumeEndsAHoldNow(t *testing.T) {
 	w := newWorld(t, long)
 	a, _ := w.join("a", 3)
 	operator, _ := w.join("operator", 3)
-	a.holds.Begin(t.Context(), "courier", "misconfigured", "", time.Second)
+	a.holds.Begin(t.Context(), "courier", Cause{Reason: "misconfigured", Detail: "", Floor: time.Second})
 	eventually(t, "the operator sees it", func() bool { return operator.holds.State("courier").Held })
 	for _, want := range []bool{true, false} {
 		resumed, err := operator.holds.Resume(t.Context(), "courier")
@@ -167,14 +167,14 @@ func TestAHoldWithoutTheBucketIsThisPodsAlone(t *testing.T) {
 	w := newWorld(t, long)
 	a, _ := w.join("a", 3)
 	a.nc.Close()
-	if !a.holds.Begin(t.Context(), "courier", "unavailable", "", 0) {
+	if !a.holds.Begin(t.Context(), "courier", Cause{Reason: "unavailable", Detail: ""}) {
 		t.Fatal("the hold did not begin")
 	}
 	if !a.holds.State("courier").Held {
 		t.Fatal("not held")
 	}
 	eventually(t, "the pause is over", func() bool {
-		_, won := a.holds.TryProbe(t.Context(), "courier")
+		_, won := a.holds.TryProbe(t.Context(), "courier", false)
 		return !won && !a.holds.State("courier").Held
 	})
 }

@@ -64,7 +64,7 @@ func quietInAnOutage(t *testing.T, outage time.Duration) {
 		holds := NewHolds(bucket.join(), fmt.Sprint("pod", i), schedule, 30*time.Second, slog.New(slog.DiscardHandler))
 		for range 16 {
 			wentOn.Go(func() {
-				holds.Begin(t.Context(), "courier", "unavailable", "", 0)
+				holds.Begin(t.Context(), "courier", Cause{Reason: "unavailable", Detail: ""})
 				proberCalls(t, holds, func() bool {
 					mu.Lock()
 					defer mu.Unlock()
@@ -105,7 +105,7 @@ func proberCalls(t *testing.T, holds *Holds, call func() (up bool)) {
 			}
 			continue
 		}
-		probe, won := holds.TryProbe(t.Context(), "courier")
+		probe, won := holds.TryProbe(t.Context(), "courier", false)
 		if !won {
 			_ = waitFor(t.Context(), state.Changed, 250*time.Millisecond)
 			continue
@@ -117,7 +117,7 @@ func proberCalls(t *testing.T, holds *Holds, call func() (up bool)) {
 			}
 			return
 		}
-		if err := probe.Failed(t.Context(), "unavailable", "", 0); err != nil {
+		if err := probe.Failed(t.Context(), Cause{Reason: "unavailable", Detail: ""}); err != nil {
 			t.Error(err)
 		}
 	}
