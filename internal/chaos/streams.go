@@ -84,13 +84,15 @@ func numberIn(body []byte) int {
 	return numberOf(e.Token)
 }
 
-// read gives every message of a stream to take, in order.
+// read gives every message of a stream to take, in order. How far to read is
+// the leader's word: the reader may live on a server that still catches up.
 func (c *cluster) read(ctx context.Context, name string, take func(jetstream.Msg)) error {
 	stream, err := c.js.Stream(ctx, name)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	if stream.CachedInfo().State.Msgs == 0 {
+	state := stream.CachedInfo().State
+	if state.Msgs == 0 {
 		return nil
 	}
 	reader, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
@@ -112,7 +114,7 @@ func (c *cluster) read(ctx context.Context, name string, take func(jetstream.Msg
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if meta.NumPending == 0 {
+		if meta.Sequence.Stream >= state.LastSeq {
 			return nil
 		}
 	}

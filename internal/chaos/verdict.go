@@ -33,7 +33,7 @@ func (v verdict) print(out io.Writer) {
 		if provider == event.Courier {
 			peak = fmt.Sprintf("peak of open calls %d of %d a pod", t.peak, courierCalls)
 		}
-		row(provider, "%d accepted and %d refused, each once; %d letters; %d repeats; %d calls, %.1f records a call",
+		row(provider, "%d events accepted, %d refused, %d letters; %d repeats; %d calls, %.1f records a call",
 			t.accepted, t.refused, t.letters, t.repeats, t.calls, float64(t.records)/float64(max(t.calls, 1)))
 		row("", "%s (%d without allowance, %d kept open by a stopped process); longest time without acceptance %.1f s, until %.1f",
 			peak, t.rawPeak, t.overstayed, t.gap.Seconds(), t.gapEnd.Sub(b.began).Seconds())
