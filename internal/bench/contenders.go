@@ -50,6 +50,7 @@ func build(ctx context.Context, dir string, s *settings) error {
 		}
 		*b.binary = filepath.Join(dir, filepath.Base(b.source))
 		cmd := exec.CommandContext(ctx, "go", "build", "-o", *b.binary, b.source)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as they are shipped
 		cmd.Stderr = os.Stderr
 		if err := cmd.Run(); err != nil {
 			return fmt.Errorf("go build %s: %w", b.source, err)
