@@ -159,6 +159,7 @@ func (st *stage) perform(ctx context.Context, s settings) (*books, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	calm := time.Now()
 	st.timeline.note("all faults are over, %d of %d events are confirmed", len(b.traffic.confirmed), b.traffic.sent)
 	if publishErr != nil {
 		st.timeline.wrong("publisher: %v", publishErr)
@@ -173,8 +174,10 @@ func (st *stage) perform(ctx context.Context, s settings) (*books, error) {
 	if err := st.cluster.drained(ctx, s.patience); err != nil {
 		st.timeline.note("%v", err)
 	} else {
-		st.timeline.note("nothing is pending any more")
+		st.timeline.note("nothing is pending, the cluster is whole")
 	}
+	// What a dead pod held is free after its lease, and not before.
+	sleep(ctx, time.Until(calm.Add(lease+callTimeout)))
 	st.fleet.term()
 	b.ended = time.Now()
 	return b, st.lookInto(ctx, b)

@@ -13,13 +13,16 @@ import (
 	"github.com/tokenrelay/tokenrelay/event"
 )
 
-// drained waits until nothing is pending at any provider, and says what is
-// when the time is over.
+// drained waits until nothing is pending at any provider and the cluster is
+// whole again, and says what is missing when the time is over.
 func (c *cluster) drained(ctx context.Context, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for {
 		left, err := c.pending(ctx)
+		if err == nil && left == "" {
+			left, err = c.lagging(ctx)
+		}
 		if err == nil && left == "" {
 			return nil
 		}
@@ -28,7 +31,7 @@ func (c *cluster) drained(ctx context.Context, within time.Duration) error {
 			if err != nil {
 				left = err.Error()
 			}
-			return fmt.Errorf("not everything was delivered within %s: %s", within, left)
+			return fmt.Errorf("not everything came to rest within %s: %s", within, left)
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
@@ -49,6 +52,28 @@ func (c *cluster) pending(ctx context.Context) (string, error) {
 		}
 	}
 	return strings.Join(left, "; "), nil
+}
+
+// lagging says which copy of a stream is not up to date; empty is none.
+func (c *cluster) lagging(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	for _, name := range []string{consumer.EventsStream, consumer.LettersStream, "KV_" + consumer.FleetBucket} {
+		stream, err := c.js.Stream(ctx, name)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", name, err)
+		}
+		group := stream.CachedInfo().Cluster
+		if group == nil || group.Leader == "" {
+			return name + " has no leader", nil
+		}
+		for _, copied := range group.Replicas {
+			if copied.Offline || !copied.Current {
+				return name + " is not up to date on " + copied.Name, nil
+			}
+		}
+	}
+	return "", nil
 }
 
 // stored counts the events in the stream by their numbers.
