@@ -155,12 +155,18 @@ func copyOriginals(to, from nats.Header) {
 	for key, values := range from {
 		switch {
 		case hasPrefixFold(key, prefix), strings.EqualFold(key, outcomeReply):
-		case hasPrefixFold(key, brokerPrefix):
+		case hasPrefixFold(key, brokerPrefix), isClientsOwn(key):
 			to[originalPrefix+key] = values
 		default:
 			to[key] = values
 		}
 	}
+}
+
+// isClientsOwn: clients take a message with such a header and no body for a
+// word of the server, and readers would stumble over the letter.
+func isClientsOwn(key string) bool {
+	return strings.EqualFold(key, "Status") || strings.EqualFold(key, "Description")
 }
 
 func hasPrefixFold(s, prefix string) bool {

@@ -69,7 +69,7 @@ func (w *world) letter(l dlq.Letter) *dlq.Letter {
 
 func (w *world) put(letters ...dlq.Letter) {
 	w.t.Helper()
-	writer := dlq.NewWriter(w.js)
+	writer := dlq.NewWriter(w.js, nil)
 	for _, l := range letters {
 		if err := writer.Put(context.Background(), w.letter(l)); err != nil {
 			w.t.Fatal(err)

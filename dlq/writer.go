@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,11 +15,16 @@ const Stream = "TOKENS_DLQ"
 
 // Writer stores letters. It is safe for concurrent use.
 type Writer struct {
-	js jetstream.JetStream
+	js     jetstream.JetStream
+	remake func(context.Context) error
+	making sync.Mutex
 }
 
-// NewWriter writes to the stream TOKENS_DLQ of js.
-func NewWriter(js jetstream.JetStream) *Writer { return &Writer{js: js} }
+// NewWriter writes to the stream TOKENS_DLQ of js. When that is gone, remake
+// is asked to make it again; nil: nobody does.
+func NewWriter(js jetstream.JetStream, remake func(context.Context) error) *Writer {
+	return &Writer{js: js, remake: remake}
+}
 
 // Put returns nil only when the stream has confirmed the letter, or had
 // confirmed this very one before and still has it. After an error the event
@@ -28,6 +34,9 @@ func (w *Writer) Put(ctx context.Context, letter *Letter) error {
 	ack, err := w.publish(ctx, message)
 	if tooLarge(err) {
 		message = letter.message(false)
+		ack, err = w.publish(ctx, message)
+	}
+	if err != nil && w.remade(ctx) {
 		ack, err = w.publish(ctx, message)
 	}
 	if err != nil {
@@ -47,6 +56,17 @@ func (w *Writer) Put(ctx context.Context, letter *Letter) error {
 		return fmt.Errorf("dead-letter stream %s: %w", Stream, err)
 	}
 	return nil
+}
+
+// remade reports whether the stream was missing and is there now.
+func (w *Writer) remade(ctx context.Context) bool {
+	if w.remake == nil {
+		return false
+	}
+	w.making.Lock() // every letter that waits finds the same
+	defer w.making.Unlock()
+	_, err := w.js.Stream(ctx, Stream)
+	return errors.Is(err, jetstream.ErrStreamNotFound) && w.remake(ctx) == nil
 }
 
 // publish asks the answer, not the message, for the stream: an expectation in

@@ -192,7 +192,7 @@ func (w *world) die(letters ...dlq.Letter) {
 		if l.FailedAt.IsZero() {
 			l.FailedAt = time.Now()
 		}
-		if err := dlq.NewWriter(w.broker.JS).Put(w.t.Context(), &l); err != nil {
+		if err := dlq.NewWriter(w.broker.JS, nil).Put(w.t.Context(), &l); err != nil {
 			w.t.Fatal(err)
 		}
 	}

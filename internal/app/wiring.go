@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -106,6 +107,9 @@ func figures(events *consumer.Consumer, js jetstream.JetStream, provider string)
 			return 0, time.Time{}, 0, err
 		}
 		letters, err := dlq.Count(ctx, js, provider)
+		if errors.Is(err, jetstream.ErrStreamNotFound) { // no stream, no letters; what waits is known all the same
+			letters, err = 0, nil
+		}
 		return uint64(backlog.Pending), backlog.Oldest, letters, err
 	}
 }

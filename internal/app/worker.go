@@ -155,7 +155,7 @@ func (w *Worker) Start(ctx context.Context) error {
 		sources[name] = figures(events, js, name)
 		w.registry.MustRegister(heldGauge(holds, name))
 		desk := delivery.NewDesk(w.deskSettings(helping, name, delivery.Settings{
-			Provider: provider, Consumer: events, Holds: holds, Letters: dlq.NewWriter(js), Conn: conn,
+			Provider: provider, Consumer: events, Holds: holds, Letters: dlq.NewWriter(js, w.remake(js)), Conn: conn,
 			Metrics: deliveryMetrics, Log: w.log, EventMaxAge: maxAge,
 			RetryMaxElapsed: w.settings.Delivery.RetryMaxElapsed, MaxAttempts: w.settings.Delivery.MaxAttempts,
 		}))

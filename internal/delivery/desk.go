@@ -61,6 +61,7 @@ type Desk struct {
 	stop    context.Context // Run's
 	letters chan struct{}   // one place a letter being stored; full: senders wait
 	storing sync.WaitGroup
+	warned  atomic.Int64 // when letters that cannot be stored were last spoken of, in ns
 }
 
 // Limits of what a pod keeps in hand beside its batches.

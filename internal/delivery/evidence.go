@@ -30,6 +30,14 @@ func (e *evidence) noteHeld() {
 	e.held = time.Now()
 }
 
+// sinceRefused is enough against a record that is refused alone once more: a
+// hold in between or not, the provider took another one and refuses this again.
+func (e *evidence) sinceRefused(before time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.accepted.After(before)
+}
+
 // since says whether the provider has been shown to work since a refusal.
 func (e *evidence) since(refusal time.Time) bool {
 	e.mu.Lock()

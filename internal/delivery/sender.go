@@ -178,12 +178,9 @@ func (s *sender) carryOut(j *job, seg segment) bool {
 
 // situation gathers what the decision depends on.
 func (d *Desk) situation(j *job, s segment, answer providers.Answer) situation {
-	since := time.Now()
-	if j.troubled {
-		since = j.since
-	}
+	accepted := j.troubled && d.evidence.since(j.since)
 	if len(s.items) == 1 && s.items[0].alone > 0 {
-		since = s.items[0].failedAt
+		accepted = d.evidence.sinceRefused(s.items[0].failedAt)
 	}
 	return situation{
 		result:        answer.Result,
@@ -192,7 +189,7 @@ func (d *Desk) situation(j *job, s segment, answer providers.Answer) situation {
 		suspect:       s.suspect,
 		repeated:      s.made > 1,
 		retryTimeLeft: s.spacing.GetElapsedTime() < d.RetryMaxElapsed,
-		acceptedSince: d.evidence.since(since),
+		acceptedSince: accepted,
 		heldBefore:    s.held,
 		refusedInARow: int(d.refusedInARow.Load()),
 		rounds:        s.items[0].rounds,

@@ -93,11 +93,22 @@ func (d *Desk) store(work context.Context, it *item, why death) bool {
 		backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
 	err := backoff.RetryNotify(func() error { return d.Letters.Put(work, letter) },
 		backoff.WithContext(spacing, d.stop),
-		func(err error, wait time.Duration) {
+		func(err error, _ time.Duration) {
 			d.metrics.letterFail.Inc()
-			d.Log.Warn("letter not stored; the event waits", "err", err, "again_in", wait.Round(time.Millisecond).String())
+			d.warnOfLetters(err)
 		})
 	return err == nil
+}
+
+// warnEvery is how often letters that cannot be stored are spoken of.
+const warnEvery = 10 * time.Second
+
+// warnOfLetters says once in a while what may concern many letters at once.
+func (d *Desk) warnOfLetters(err error) {
+	last, now := d.warned.Load(), time.Now().UnixNano()
+	if now-last >= int64(warnEvery) && d.warned.CompareAndSwap(last, now) {
+		d.Log.Warn("letters cannot be stored; their events wait", "waiting", len(d.letters), "err", err)
+	}
 }
 
 // reply tells who asked (Outcome-Reply) what became of the event; best effort.

@@ -109,7 +109,8 @@ func TestTerminatedWorkerRepeatsNothing(t *testing.T) {
 // waits is given back, and the end does not wait for either.
 func TestTerminatedInTrouble(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "SHUTDOWN_GRACE=10m")
+	w := newWorld(t, "SHUTDOWN_GRACE=10m", "NATS_PROVISION=false")
+	w.ensure()
 	w.fault(event.CleverTap, sandbox.Rule{Effect: sandbox.Status, Status: 503})
 	worker := startWorker(t, w.environment(), "run")
 	eventually(t, "the worker is ready", func() bool { return len(worker.stderr.with("worker is ready")) == 1 })
@@ -120,12 +121,13 @@ func TestTerminatedInTrouble(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.put("not json")
-	eventually(t, "a letter is not stored", func() bool { return len(worker.stderr.with("letter not stored")) > 0 })
+	eventually(t, "a letter is not stored", func() bool { return len(worker.stderr.with("letters cannot be stored")) > 0 })
 	if code := worker.terminate(); code != 0 {
 		t.Errorf("exit %d after SIGTERM", code)
 	}
 
 	w.fault(event.CleverTap)
+	w.ensure()
 	w.start()
 	w.settled()
 	w.delivered(event.CleverTap, tokens(0, 5)...)

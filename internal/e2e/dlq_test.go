@@ -25,7 +25,8 @@ func TestLetterBeforeAck(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, "PROVIDERS=clevertap")
+			w := newWorld(t, "PROVIDERS=clevertap", "NATS_PROVISION=false")
+			w.ensure()
 			w.fault(event.CleverTap, sandbox.Rule{Provider: event.CleverTap, Token: sandbox.Match{Prefix: "bad"}, Effect: sandbox.Refuse, Code: "531"})
 			p := w.start()
 			w.put("the first letter")
@@ -95,4 +96,21 @@ func (w *world) deleteLetters() {
 	if err := w.broker.JS.DeleteStream(w.t.Context(), consumer.LettersStream); err != nil {
 		w.t.Fatalf("letters: %v", err)
 	}
+}
+
+// A dead-letter stream that vanishes under way is made again for the next
+// letter, where the worker may.
+func TestLettersStreamIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start()
+	w.put(registration(1))
+	w.settled()
+	w.deleteLetters()
+	w.put("not json", registration(2))
+	w.settled()
+	if letters := w.letters(""); len(letters) != 2 {
+		t.Errorf("%d letters, want one of each provider", len(letters))
+	}
+	w.delivered(event.CleverTap, token(1), token(2))
 }

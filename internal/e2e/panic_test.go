@@ -113,7 +113,7 @@ func (w *world) desk(provider providers.Provider) *book {
 		w.t.Fatalf("open consumer: %v", err)
 	}
 	desk := delivery.NewDesk(delivery.Settings{
-		Provider: provider, Consumer: events, Letters: dlq.NewWriter(w.broker.JS), Conn: w.broker.Conn,
+		Provider: provider, Consumer: events, Letters: dlq.NewWriter(w.broker.JS, nil), Conn: w.broker.Conn,
 		Holds:   fleet.NewHolds(board, "pod", fleet.Schedule{Min: 50 * time.Millisecond, Max: time.Second}, 10*time.Second, log),
 		Metrics: delivery.NewMetrics(prometheus.NewRegistry()), Log: log,
 		Calls: 4, BatchWait: 50 * time.Millisecond, RetryMaxElapsed: 100 * time.Millisecond, MaxAttempts: 2,

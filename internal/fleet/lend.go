@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -47,14 +48,30 @@ func (p *Permits) asked(borrower string) {
 // (developer.clevertap.com/docs/api-request-limit).
 const maxCap = 15
 
+// askEvery is how often a borrower asks: the one that heard it may have died,
+// or lent its permit to another borrower.
+const askEvery = time.Second
+
 // Borrow takes a permit for a command: a free one, or one that a pod lends. It
 // is given back like any other.
 func (p *Permits) Borrow(ctx context.Context) (*Permit, error) {
-	if number, _, at, _ := p.next(); number >= 0 && time.Until(at) <= 0 {
-		return p.Take(ctx)
-	}
-	if err := p.Board.JS.Conn().Publish(lendSubject(p.Provider), []byte(p.Self)); err != nil {
-		return nil, err
+	asking, stop := context.WithCancel(ctx)
+	var asked sync.WaitGroup
+	defer asked.Wait()
+	defer stop()
+	if number, _, at, _ := p.next(); number < 0 || time.Until(at) > 0 {
+		asked.Go(func() { p.ask(asking) })
 	}
 	return p.Take(ctx)
+}
+
+func (p *Permits) ask(ctx context.Context) {
+	for {
+		if err := p.Board.JS.Conn().Publish(lendSubject(p.Provider), []byte(p.Self)); err != nil {
+			p.Log.Debug("no permit could be asked for", "err", err)
+		}
+		if waitFor(ctx, nil, askEvery) != nil {
+			return
+		}
+	}
 }
