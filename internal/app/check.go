@@ -199,7 +199,7 @@ func watchBoard(ctx, loading context.Context, js jetstream.JetStream) (*fleet.Bo
 	if _, err := js.KeyValue(loading, consumer.FleetBucket); err != nil {
 		return nil, nil, fmt.Errorf("bucket %s: %w", consumer.FleetBucket, err)
 	}
-	board := fleet.NewBoard(fleet.BoardSettings{JS: js, Bucket: consumer.FleetBucket, Log: slog.New(slog.DiscardHandler)})
+	board := fleet.NewBoard(fleet.BoardSettings{JS: js, Bucket: consumer.FleetBucket, Used: delivered(js), Log: slog.New(slog.DiscardHandler)})
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
 	go func() { defer close(ended); board.Run(watching) }()

@@ -99,6 +99,21 @@ func newPermits(board *fleet.Board, self string, s config.Worker, log *slog.Logg
 	})
 }
 
+// delivered tells a fleet at its beginning from one whose bucket was wiped:
+// CleverTap's consumer has handed out nothing yet.
+func delivered(js jetstream.JetStream) func(context.Context) (bool, error) {
+	return func(ctx context.Context) (bool, error) {
+		cons, err := js.Consumer(ctx, consumer.EventsStream, event.CleverTap)
+		if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		return cons.CachedInfo().Delivered.Consumer > 0, nil
+	}
+}
+
 // figures asks the broker for what waits and what died, of the whole fleet.
 func figures(events *consumer.Consumer, js jetstream.JetStream, provider string) ops.Source {
 	return func(ctx context.Context) (uint64, time.Time, uint64, error) {

@@ -172,7 +172,7 @@ func (w *Worker) Start(ctx context.Context) error {
 // openFleet begins to watch the fleet's state and waits for the first view of
 // it, so that a pod that joins respects the holds there are.
 func (w *Worker) openFleet(ctx, helping context.Context, js jetstream.JetStream) (*fleet.Holds, error) {
-	board := fleet.NewBoard(fleet.BoardSettings{JS: js, Bucket: consumer.FleetBucket, Log: w.log, Remake: w.remake(js)})
+	board := fleet.NewBoard(fleet.BoardSettings{JS: js, Bucket: consumer.FleetBucket, Log: w.log, Remake: w.remake(js), Used: delivered(js)})
 	w.board = board
 	w.helpers.Go(func() { board.Run(helping) })
 	select {

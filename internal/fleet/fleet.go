@@ -44,8 +44,9 @@ type record struct {
 type BoardSettings struct {
 	JS     jetstream.JetStream
 	Bucket string
-	Remake func(context.Context) error // makes the bucket again when it is gone; nil: nobody does
-	Look   time.Duration               // how often to look whether the bucket is still the one watched; 0: 5 s
+	Remake func(context.Context) error         // makes the bucket again when it is gone; nil: nobody does
+	Used   func(context.Context) (bool, error) // whether the fleet has ever worked; an empty bucket is then a wiped one. nil: never
+	Look   time.Duration                       // how often to look whether the bucket is still the one watched; 0: 5 s
 	Log    *slog.Logger
 }
 
@@ -144,7 +145,7 @@ func (b *Board) watch(ctx context.Context, healthy func()) error {
 				return errors.New("the watch ended")
 			case entry == nil:
 				healthy()
-				b.begin(initial, last == 0)
+				b.begin(initial, last == 0 && !b.used(ctx))
 				initial = nil
 			default:
 				if initial != nil {
@@ -179,6 +180,15 @@ func (b *Board) identity(ctx context.Context) (made time.Time, last uint64, err 
 	}
 	info := stream.CachedInfo()
 	return info.Created, info.State.LastSeq, nil
+}
+
+// used reports whether the fleet has worked before, in doubt that it has.
+func (b *Board) used(ctx context.Context) bool {
+	if b.Used == nil {
+		return false
+	}
+	used, err := b.Used(ctx)
+	return used || err != nil
 }
 
 // begin is a full view of the bucket, the first or one after a gap: keys that

@@ -158,7 +158,8 @@ func (p *Permits) tryTake(ctx context.Context, number int, rec record) (*Permit,
 		lost:   make(chan struct{}), wanted: make(chan struct{}), end: make(chan struct{}),
 		renewed: make(chan struct{}), ended: make(chan struct{}),
 	}
-	revision, err := p.Board.write(ctx, permitKey(p.Provider, number), permit.record, rec.revision)
+	// Cut off, it may have been taken all the same and would wait out a lease.
+	revision, err := p.Board.write(context.WithoutCancel(ctx), permitKey(p.Provider, number), permit.record, rec.revision)
 	if err != nil {
 		return nil, err
 	}
