@@ -37,6 +37,7 @@ type cli struct {
 	List   listCommand   `cmd:"" help:"List letters, newest first."`
 	Groups groupsCommand `cmd:"" help:"Show what letters died of: counts, what it means, and what usually helps."`
 	Show   showCommand   `cmd:"" help:"Show everything about one letter."`
+	Replay replayCommand `cmd:"" help:"Put letters back into the stream, a few of each group first."`
 	Purge  purgeCommand  `cmd:"" help:"Remove letters for good."`
 	Export exportCommand `cmd:"" help:"Write letters as JSON lines, which publisher import puts back."`
 	Erase  eraseCommand  `cmd:"" help:"Remove a person's letters and events for good."`

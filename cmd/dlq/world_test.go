@@ -186,8 +186,8 @@ func (w *world) die(letters ...dlq.Letter) {
 	for _, l := range letters {
 		w.letter++
 		l.StreamCreated, l.OriginStream = stream.CachedInfo().Created, consumer.EventsStream
-		if l.OriginSeq == 0 {
-			l.OriginSeq = w.letter
+		if l.OriginSeq == 0 { // a place that no replay will ever have
+			l.OriginSeq = 1_000_000 + w.letter
 		}
 		if l.FailedAt.IsZero() {
 			l.FailedAt = time.Now()

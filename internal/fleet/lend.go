@@ -29,7 +29,10 @@ func (p *Permits) asked(borrower string) {
 	defer p.mu.Unlock()
 	for number := maxCap - 1; number >= 0; number-- {
 		rec, _ := p.Board.look(permitKey(p.Provider, number))
-		if standing, present := decodePermit(rec); !present || standing.Holder == "" {
+		switch standing, present := decodePermit(rec); {
+		case present && standing.Reserved == borrower:
+			return // another pod has heard it, too, and was faster
+		case !present || standing.Holder == "":
 			continue
 		}
 		if permit, ours := p.held[number]; ours {
@@ -59,9 +62,13 @@ func (p *Permits) Borrow(ctx context.Context) (*Permit, error) {
 	var asked sync.WaitGroup
 	defer asked.Wait()
 	defer stop()
-	if number, _, at, _ := p.next(); number < 0 || time.Until(at) > 0 {
-		asked.Go(func() { p.ask(asking) })
-	}
+	number, _, at, _ := p.next()
+	asked.Go(func() {
+		// One that is free may be gone before we have it.
+		if number < 0 || time.Until(at) > 0 || waitFor(asking, nil, askEvery/4) == nil {
+			p.ask(asking)
+		}
+	})
 	return p.Take(ctx)
 }
 

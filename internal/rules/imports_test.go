@@ -20,11 +20,12 @@ var rules = map[string]rule{
 	"event":   {"", "json", "the event is a leaf: everybody may know it, so it knows nobody"},
 	"batcher": {"", "", "the batcher is generic: it knows neither events nor providers"},
 
-	"publisher": {"event", "backoff json nats", "apps link it: it may not pull the worker in"},
-	"consumer":  {"", "backoff nats", "the consumer knows JetStream; what an event or a provider is it refuses to know"},
-	"dlq":       {"event internal/scan publisher", "backoff json nats sync", "a letter and its way back into the stream; who refused the event, and who decides, it may not know"},
-	"dlq/erase": {"consumer dlq event internal/scan publisher", "json nats", "removes a person; how an event is delivered it refuses to know"},
-	"sandbox":   {"", "json", "apps link it in their tests: a double of the providers shares no code with who calls them"},
+	"publisher":  {"event", "backoff json nats", "apps link it: it may not pull the worker in"},
+	"consumer":   {"", "backoff nats", "the consumer knows JetStream; what an event or a provider is it refuses to know"},
+	"dlq":        {"event internal/scan publisher", "backoff json nats sync", "a letter and its way back into the stream; who refused the event, and who decides, it may not know"},
+	"dlq/replay": {"consumer dlq event internal/scan publisher", "backoff json nats sync time", "puts letters back; which provider takes them it asks nobody but who hands in how"},
+	"dlq/erase":  {"consumer dlq event internal/scan publisher", "json nats", "removes a person; how an event is delivered it refuses to know"},
+	"sandbox":    {"", "json", "apps link it in their tests: a double of the providers shares no code with who calls them"},
 
 	"providers":                {"event", "", "the vocabulary of all providers, without any of them"},
 	"providers/clevertap":      {"event providers providers/internal/call providers/internal/scrub", "json", "a provider knows HTTP and no JetStream, and no other provider"},
@@ -57,7 +58,7 @@ var rules = map[string]rule{
 
 	"cmd/worker":    {"internal/app internal/config internal/dev internal/ops sandbox", "term", "a thin main"},
 	"cmd/publisher": {"consumer event internal/config publisher", "json nats progressbar term time", "over the publisher; of the consumer it knows where to look an event up"},
-	"cmd/dlq":       {"dlq dlq/erase event internal/config", "json nats progressbar term", "over dlq: arguments, questions and what a person reads"},
+	"cmd/dlq":       {"dlq dlq/erase dlq/replay event internal/app internal/config", "json nats progressbar term", "over dlq: arguments, questions and what a person reads"},
 	"cmd/sandbox":   {"internal/config sandbox", "", "a thin main over the sandbox"},
 }
 

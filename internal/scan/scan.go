@@ -81,6 +81,7 @@ type scan struct {
 	reader   jetstream.Consumer
 	received uint64 // messages of this reader, as it counts them
 	spacing  backoff.BackOff
+	failing  bool // nothing has come since the last error
 }
 
 func newSpacing() backoff.BackOff {
@@ -94,6 +95,10 @@ func (s *scan) wait(ctx context.Context, err error) bool {
 	var refused *jetstream.APIError
 	if errors.As(err, &refused) && refused.Code >= 400 && refused.Code < 500 && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return false
+	}
+	if !s.failing { // its time begins now: a caller may have been busy for long
+		s.spacing.Reset()
+		s.failing = true
 	}
 	pause := s.spacing.NextBackOff()
 	if pause == backoff.Stop {
@@ -135,10 +140,7 @@ func (s *scan) step(ctx context.Context, yield func(Message, error) bool) (done 
 		if meta.Sequence.Stream > s.To || ctx.Err() != nil {
 			return true, nil
 		}
-		if !some {
-			s.spacing.Reset()
-			some = true
-		}
+		some, s.failing = true, false
 		s.next = meta.Sequence.Stream + 1
 		m := Message{meta.Sequence.Stream, meta.Timestamp, message.Subject(), message.Headers(), message.Data()}
 		if !yield(m, nil) {

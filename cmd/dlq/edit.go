@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tokenrelay/tokenrelay/dlq"
+	"github.com/tokenrelay/tokenrelay/dlq/replay"
+	"github.com/tokenrelay/tokenrelay/event"
+)
+
+// mostEdited is how many events a person can edit without losing the thread.
+const mostEdited = 50
+
+const editMark = "# letter "
+
+// edit lets a person change the events of the chosen letters, and returns the
+// change. Nothing goes that was not left in the file.
+func edit(ctx context.Context, std streams, d *desk, options replay.Options) (replay.Change, error) {
+	var letters []*dlq.Stored
+	for l, err := range d.letters.Letters(ctx, options.Filter, 0, dlq.Whole) {
+		if err != nil {
+			return nil, err
+		}
+		if letters = append(letters, l); len(letters) > mostEdited {
+			return nil, fmt.Errorf("more than %d letters match: choose fewer for --edit, or change all of them with --set", mostEdited)
+		}
+	}
+	text, err := editText(letters, options.Change)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		if text, err = openEditor(ctx, std, text); err != nil {
+			return nil, err
+		}
+		bodies, problem := readEdited(text, letters)
+		if problem == nil {
+			return changeTo(bodies), nil
+		}
+		printf(std.err, "%v\n", problem)
+		if err := confirm(std, "Edit again?"); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// editText is what the editor shows.
+func editText(letters []*dlq.Stored, change replay.Change) ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteString("# One event below each line that names its letter. Take both away to leave a letter where it is.\n")
+	b.WriteString("# An event is checked before it goes; its letter's history keeps which fields were changed.\n")
+	for _, l := range letters {
+		body := l.Body
+		if change != nil {
+			changed, _, err := change(l)
+			if err != nil {
+				return nil, fmt.Errorf("letter %s: %w", l.ID, err)
+			}
+			body = changed
+		}
+		if !utf8.Valid(body) {
+			return nil, fmt.Errorf("letter %s is no text and cannot be edited", l.ID)
+		}
+		fmt.Fprintf(&b, "\n%s%d: %s %s: %s\n%s\n", editMark, l.Seq, l.Provider, l.Code, printable(l.Reason), dlq.NewVeil(true).Body(body))
+	}
+	return b.Bytes(), nil
+}
+
+// openEditor returns what the person has made of the text.
+func openEditor(ctx context.Context, std streams, text []byte) ([]byte, error) {
+	editor := "vi"
+	for _, entry := range std.env {
+		name, value, _ := strings.Cut(entry, "=")
+		if name == "VISUAL" && value != "" {
+			editor = value
+			break
+		}
+		if name == "EDITOR" && value != "" {
+			editor = value
+		}
+	}
+	dir, err := os.MkdirTemp("", "dlq-edit-") // for its owner only
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "events.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return nil, err
+	}
+	words := strings.Fields(editor)
+	command := exec.CommandContext(ctx, words[0], append(words[1:], file)...)
+	if terminal, ok := std.stdin.(*os.File); ok { // a copy would swallow the answers
+		command.Stdin = terminal
+	}
+	command.Stdout, command.Stderr = std.out, std.err
+	command.Env = std.env
+	if err := command.Run(); err != nil {
+		return nil, fmt.Errorf("editor %s: %w", words[0], err)
+	}
+	return os.ReadFile(file)
+}
+
+// readEdited reads the file back: the events by their letters' places.
+func readEdited(text []byte, letters []*dlq.Stored) (map[uint64][]byte, error) {
+	known := map[uint64]*dlq.Stored{}
+	for _, l := range letters {
+		known[l.Seq] = l
+	}
+	bodies := map[uint64][]byte{}
+	var at uint64
+	for line := range bytes.Lines(text) {
+		if rest, marked := bytes.CutPrefix(line, []byte(editMark)); marked {
+			number, _, _ := bytes.Cut(rest, []byte(":"))
+			seq, err := strconv.ParseUint(string(number), 10, 64)
+			if err != nil || known[seq] == nil || bodies[seq] != nil {
+				return nil, fmt.Errorf("a line %q that was not there once", strings.TrimSpace(string(line)))
+			}
+			at = seq
+			bodies[at] = []byte{}
+		} else if at != 0 && !bytes.HasPrefix(line, []byte("#")) {
+			bodies[at] = append(bodies[at], line...)
+		}
+	}
+	if len(bodies) == 0 {
+		return nil, errors.New("no letter is left in the file")
+	}
+	for seq, body := range bodies {
+		bodies[seq] = bytes.TrimSpace(body)
+		ev, err := event.Decode(bodies[seq])
+		if err == nil {
+			_, err = ev.RouteOnly(known[seq].Provider)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("letter %d: %w", seq, err)
+		}
+	}
+	return bodies, nil
+}
+
+// changeTo replaces bodies; what is not among them stays where it is.
+func changeTo(bodies map[uint64][]byte) replay.Change {
+	return func(l *dlq.Stored) ([]byte, []string, error) {
+		body, chosen := bodies[l.Seq]
+		if !chosen {
+			return nil, nil, &event.Violation{Field: "event", Problem: "it was taken out of the edited file"}
+		}
+		changed := replay.Differences(l.Body, body)
+		if len(changed) == 0 {
+			return l.Body, nil, nil
+		}
+		return body, changed, nil
+	}
+}

@@ -1,0 +1,120 @@
+package replay
+
+import (
+	"errors"
+	"hash/maphash"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go"
+
+	"github.com/tokenrelay/tokenrelay/consumer"
+	"github.com/tokenrelay/tokenrelay/dlq"
+	"github.com/tokenrelay/tokenrelay/event"
+	"github.com/tokenrelay/tokenrelay/publisher"
+)
+
+// replayOf is the message that puts a letter back.
+type replayOf struct {
+	id      string
+	body    []byte
+	options []publisher.Option
+}
+
+// message changes the event as it was ordered and makes the message. The
+// error is an *event.Violation: the provider could still not take it.
+func (p *Plan) message(l *dlq.Stored) (replayOf, error) {
+	exported := l.Exported()
+	exported.Body, exported.BodyBase64 = nil, l.Body
+	if p.options.Change != nil {
+		body, fields, err := p.options.Change(l)
+		if err != nil {
+			return replayOf{}, err
+		}
+		exported.BodyBase64 = body
+		if len(fields) > 0 {
+			exported.Headers = noted(l, exported.Headers, fields)
+		}
+	}
+	id, body, options, err := exported.Replay()
+	return replayOf{id, body, options}, err
+}
+
+// noted adds to the history which fields are different from here on.
+func noted(l *dlq.Stored, header nats.Header, fields []string) nats.Header {
+	history := slices.Clone(l.History)
+	if len(history) == 0 {
+		history = []dlq.Death{{Code: l.Code, At: l.FailedAt.UTC().Truncate(time.Millisecond)}}
+	}
+	history[len(history)-1].Edited = fields
+	text, err := json.Marshal(history)
+	if err != nil {
+		return header // names of fields always encode
+	}
+	next := nats.Header{}
+	for name, values := range header {
+		next[name] = values
+	}
+	next.Set(dlq.HeaderHistory, string(text))
+	return next
+}
+
+// trialOf marks a replay as a trial, which does not count when it fails.
+func trialOf(l *dlq.Stored) publisher.Option {
+	return publisher.Header(dlq.HeaderTrials, strconv.Itoa(l.Trials+1))
+}
+
+// entryOf is what the plan remembers of a letter; the problem is why its event
+// is not valid.
+func (p *Plan) entryOf(l *dlq.Stored) (e entry, problem string) {
+	e = entry{seq: l.Seq, id: p.hash(l.ID), attempt: uint32(min(l.Generation, 1<<16-1))<<16 | uint32(min(l.Trials, 1<<16-1))}
+	e.when = moment{at: p.latest(l).UnixNano()}
+	e.when.position, e.when.placed = placeOf(l.ID, p.created)
+	if i := slices.Index(p.names, l.Provider); i >= 0 {
+		e.provider = uint8(i)
+	} else {
+		e.provider = uint8(len(p.names))
+		p.names = append(p.names, l.Provider)
+	}
+	m, err := p.message(l)
+	if err != nil {
+		if v, ok := errors.AsType[*event.Violation](err); ok {
+			problem = v.Error()
+		} else {
+			problem = err.Error()
+		}
+		e.leave(Invalid)
+		return e, problem
+	}
+	e.replay = p.hash(m.id)
+	if ev, err := event.Decode(m.body); err == nil {
+		e.key = p.keyOf(l.Provider, ev)
+		e.when.registered = registeredAt(ev)
+	}
+	if limit := p.options.MaxGeneration; limit > 0 && l.Generation >= limit {
+		e.leave(TooOften)
+	}
+	return e, ""
+}
+
+// latest is when the event came, at the latest: it first died then. One that
+// expired had waited for as long as the stream keeps events, less an hour.
+func (p *Plan) latest(l *dlq.Stored) time.Time {
+	if age := p.events.CachedInfo().Config.MaxAge; l.Code == "expired" && age > 0 {
+		return l.FirstFailedAt.Add(consumer.MinMaxAge - age)
+	}
+	return l.FirstFailedAt
+}
+
+func (p *Plan) keyOf(provider string, ev *event.Event) uint64 {
+	if who := identity(provider, ev); who != "" {
+		return p.hash(who)
+	}
+	return 0
+}
+
+// hash is never 0. Two texts with the same hash are rare, and not trusted
+// where a letter would be lost by it.
+func (p *Plan) hash(text string) uint64 { return max(1, maphash.String(p.seed, text)) }

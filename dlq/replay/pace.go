@@ -1,0 +1,120 @@
+package replay
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// The window is how many replays of a provider may be under way, in the stream
+// and in the workers' hands. Live events queue behind what stands in the
+// stream, so it grows only as far as the workers keep up.
+const (
+	firstWindow = 100 // one full call
+	leastWindow = 10
+	mostWindow  = 4000
+)
+
+// pressure is what a look at a provider's consumer shows.
+type pressure struct {
+	oldest   time.Duration // how long the oldest live event has waited for a worker to take it
+	unread   int           // events that no worker has taken
+	underWay int           // replays of this run without an outcome
+}
+
+// adapt is the next window, and whether to hold back altogether. With a limit
+// of 0 nobody yields.
+func adapt(window int, seen pressure, limit time.Duration) (next int, hold bool) {
+	switch {
+	case limit == 0:
+		return mostWindow, false
+	case seen.oldest > limit:
+		return max(leastWindow, window/2), true
+	case seen.unread > window/2:
+		return max(leastWindow, window*3/4), false
+	case seen.unread <= window/4 && seen.underWay > window/2:
+		return min(mostWindow, window+window/2), false // the window is what holds us up
+	}
+	return window, false
+}
+
+// pace lets the replays of one provider go one by one.
+type pace struct {
+	limiter *rate.Limiter // of the whole run; nil: none
+	yield   time.Duration
+
+	mu       sync.Mutex
+	window   int
+	hold     bool
+	oldest   time.Duration
+	underWay int
+	changed  chan struct{} // closed and replaced at every change
+}
+
+func newPace(limiter *rate.Limiter, yield time.Duration) *pace {
+	window, _ := adapt(firstWindow, pressure{}, yield)
+	return &pace{limiter: limiter, yield: yield, window: window, changed: make(chan struct{})}
+}
+
+// enter waits for a place under way; the error is ctx's.
+func (p *pace) enter(ctx context.Context) error {
+	if p.limiter != nil {
+		if err := p.limiter.Wait(ctx); err != nil {
+			return context.Cause(ctx)
+		}
+	}
+	for {
+		p.mu.Lock()
+		if !p.hold && p.underWay < p.window {
+			p.underWay++
+			p.mu.Unlock()
+			return ctx.Err()
+		}
+		changed := p.changed
+		p.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// push takes a place without waiting, for the few of a trial.
+func (p *pace) push() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.underWay++
+}
+
+// leave gives a place back: the outcome is known, or nothing was sent.
+func (p *pace) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.underWay--
+	p.wake()
+}
+
+// observe takes over what a look at the consumer shows.
+func (p *pace) observe(oldest time.Duration, unread int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.window, p.hold = adapt(p.window, pressure{oldest, unread, p.underWay}, p.yield)
+	p.oldest = oldest
+	p.wake()
+}
+
+func (p *pace) wake() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// holding reports whether live events are being yielded to, and how long the
+// oldest has waited.
+func (p *pace) holding() (bool, time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.hold, p.oldest
+}

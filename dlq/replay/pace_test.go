@@ -1,0 +1,119 @@
+package replay
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/time/rate"
+	"pgregory.net/rapid"
+)
+
+func TestAdapt(t *testing.T) {
+	t.Parallel()
+	const limit = 250 * time.Millisecond
+	for name, c := range map[string]struct {
+		window int
+		seen   pressure
+		next   int
+		hold   bool
+	}{
+		"nothing under way":                   {100, pressure{}, 100, false},
+		"the window holds us up":              {100, pressure{underWay: 100}, 150, false},
+		"the workers do not keep up":          {400, pressure{unread: 300, underWay: 400}, 300, false},
+		"just enough stands in the stream":    {400, pressure{unread: 150, underWay: 400}, 400, false},
+		"live events wait":                    {400, pressure{oldest: limit + 1, unread: 10, underWay: 400}, 200, true},
+		"live events wait as long as allowed": {400, pressure{oldest: limit, unread: 10, underWay: 400}, 600, false},
+		"a backlog":                           {12, pressure{unread: 90_000, underWay: 12}, leastWindow, false},
+		"never more than":                     {mostWindow, pressure{underWay: mostWindow}, mostWindow, false},
+	} {
+		if next, hold := adapt(c.window, c.seen, limit); next != c.next || hold != c.hold {
+			t.Errorf("%s: %d, %v; want %d, %v", name, next, hold, c.next, c.hold)
+		}
+	}
+	if next, hold := adapt(10, pressure{oldest: time.Hour, unread: 1e6}, 0); next != mostWindow || hold {
+		t.Errorf("who does not yield got %d, %v", next, hold)
+	}
+}
+
+func TestWindowStaysWithinBounds(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(r *rapid.T) {
+		window := firstWindow
+		for range rapid.IntRange(1, 50).Draw(r, "looks") {
+			seen := pressure{time.Duration(rapid.IntRange(0, 500).Draw(r, "oldest")) * time.Millisecond,
+				rapid.IntRange(0, 10_000).Draw(r, "unread"), rapid.IntRange(0, mostWindow).Draw(r, "under way")}
+			next, hold := adapt(window, seen, 250*time.Millisecond)
+			if next < leastWindow || next > mostWindow {
+				r.Fatalf("a window of %d", next)
+			}
+			if hold && next > window || hold != (seen.oldest > 250*time.Millisecond) {
+				r.Fatalf("holds: %v, %d after %d at %+v", hold, next, window, seen)
+			}
+			window = next
+		}
+	})
+}
+
+func TestPaceWaitsForItsTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPace(nil, time.Second)
+		for range firstWindow {
+			if err := p.enter(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		entered := make(chan error)
+		go func() { entered <- p.enter(t.Context()) }()
+		synctest.Wait()
+		select {
+		case <-entered:
+			t.Fatal("one more than the window went in")
+		default:
+		}
+		p.leave()
+		if err := <-entered; err != nil {
+			t.Fatal(err)
+		}
+
+		p.observe(2*time.Second, 0) // live events wait
+		for range firstWindow {
+			p.leave()
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { entered <- p.enter(ctx) }()
+		synctest.Wait()
+		if hold, oldest := p.holding(); !hold || oldest != 2*time.Second {
+			t.Errorf("holding: %v, %v", hold, oldest)
+		}
+		p.observe(0, 0)
+		if err := <-entered; err != nil {
+			t.Fatal(err)
+		}
+		p.observe(2*time.Second, 0)
+		go func() { entered <- p.enter(ctx) }()
+		synctest.Wait()
+		cancel()
+		if err := <-entered; err == nil {
+			t.Error("it went in after the end")
+		}
+	})
+}
+
+func TestPaceKeepsTheRate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPace(rate.NewLimiter(10, 1), 0)
+		begun := time.Now()
+		for range 31 {
+			if err := p.enter(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(begun); took < 3*time.Second || took > 3100*time.Millisecond {
+			t.Errorf("31 at 10 a second took %s", took)
+		}
+	})
+}
