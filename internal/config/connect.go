@@ -67,7 +67,7 @@ func (n *NATS) Await(ctx context.Context, name string, log *slog.Logger, options
 		func() (*nats.Conn, error) { return n.Connect(ctx, name, options...) },
 		backoff.WithContext(pauses, ctx),
 		func(err error, pause time.Duration) {
-			log.WarnContext(ctx, "waiting for NATS", "error", err, "next_try_in", pause.Round(time.Millisecond))
+			log.WarnContext(ctx, "waiting for NATS", "err", err, "next_try_in", pause.Round(time.Millisecond).String())
 		},
 	)
 }

@@ -54,6 +54,7 @@ type Desk struct {
 	refusedInARow atomic.Int64
 	doubtsInARow  atomic.Int64 // of them, those that were no lone record's once more
 	probing       sync.Mutex   // one try for the probe at a time in this pod
+	silent        atomic.Int64 // probes in a row that this pod got no answer to at all
 	ramp          *ramp        // how many calls may be open after a hold
 
 	lot     *parkingLot
@@ -133,9 +134,35 @@ func (d *Desk) sendWithPermits(stop, work context.Context) {
 			}
 			end()
 		}()
-		(&sender{Desk: d, permit: permit, stop: sending, work: work}).run()
+		s := &sender{Desk: d, permit: permit, stop: sending, work: work, leave: end, silence: d.silent.Load()}
+		s.run()
 		end()
 		permit.GiveBack(context.WithoutCancel(work))
 		d.metrics.permits.Dec()
+		if d.silent.Load() > s.silence { // whoever waits for a permit comes first
+			d.pauseUntil(stop, stepAsideFor)
+		}
+	}
+}
+
+// stepAsideFor is how long a pod with a line that seems dead leaves the
+// permits to others; a pod that waits for one has it within milliseconds.
+const stepAsideFor = 2 * time.Second
+
+// stepAside is for the pod that has the permits and whose probes get no answer
+// at all: its own line may be broken, and no other pod can probe. It lets go of
+// them at the third such probe, and ever more rarely after that, since what it
+// gives back counts as delivered once more.
+func stepAside(silent int64) bool {
+	times := silent / 3
+	return times > 0 && silent%3 == 0 && times&(times-1) == 0
+}
+
+func (d *Desk) pauseUntil(stop context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-stop.Done():
 	}
 }

@@ -47,6 +47,11 @@ func (s *sender) waitOut(j *job) bool {
 			return true
 		}
 		s.evidence.noteHeld()
+		if silent := s.silent.Load(); s.leave != nil && silent > s.silence && stepAside(silent) {
+			s.Log.Warn("no answer to any probe of this pod: others may try", "probes", silent)
+			s.leave()
+			return false
+		}
 		candidate := j.leastProbed()
 		if candidate == nil {
 			return true
@@ -122,11 +127,17 @@ func (s *sender) probe(j *job, it *item, early bool) bool {
 	case !made:
 		err = probe.Abandoned(context.WithoutCancel(s.work))
 	case probeShowsLife(answer):
+		s.silent.Store(0)
 		err = probe.Succeeded(s.work)
 		j.drop(it)
 		s.settle(s.work, []*item{it}, answer)
 		s.Log.Info("provider answers again: hold ended", "held_for", probe.HeldFor().Round(time.Millisecond).String())
 	default:
+		if answer.Status == 0 {
+			s.silent.Add(1)
+		} else {
+			s.silent.Store(0)
+		}
 		cause := fleet.Cause{Reason: string(holdReasonOf(answer.Result)), Detail: answer.Reason, Floor: answer.RetryAfter, Doubts: probe.Doubts()}
 		if it.probes == 1 && it.alone == 0 || holdReasonOf(answer.Result) != holdMisconfigured {
 			cause.Doubts++

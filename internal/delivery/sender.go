@@ -21,6 +21,9 @@ type sender struct {
 	permit *fleet.Permit   // nil where none is needed
 	stop   context.Context // when done: no pulls, no pauses, and what is left over is given back
 	work   context.Context // when done, too: open calls are cut off
+
+	leave   func() // ends stop for this sender alone; nil without a permit
+	silence int64  // the desk's silent probes when it began
 	queue  *batcher.Batcher[*item]
 	room   *room
 }
@@ -216,14 +219,8 @@ func newSpacing() *backoff.ExponentialBackOff {
 
 // pause waits; it reports false at a stop.
 func (s *sender) pause(wait time.Duration) bool {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-s.stop.Done():
-		return false
-	}
+	s.pauseUntil(s.stop, wait)
+	return s.stop.Err() == nil
 }
 
 // park sets a single record aside, longer each round, and gives it back to the

@@ -209,3 +209,25 @@ func TestFleetSurvivesWhatVanishes(t *testing.T) {
 func settledAt(info *jetstream.ConsumerInfo, newest uint64) bool {
 	return info.Delivered.Stream >= newest && info.NumPending == 0 && info.NumAckPending == 0
 }
+
+// The pod that has every permit cannot reach CleverTap, and nobody else may
+// probe without one: it steps aside for a pod whose line works.
+func TestPodWithABrokenLineStepsAside(t *testing.T) {
+	t.Parallel()
+	w := newFleetWorld(t)
+	reachable := w.env["CLEVERTAP_BASE_URL"]
+	w.set("CLEVERTAP_BASE_URL=http://127.0.0.1:1")
+	cutOff := startWorker(t, w.environment(), "run")
+	w.holdsAll()
+	w.put(registrations(0, 250)...)
+	eventually(t, "held", func() bool { return w.hold(event.CleverTap).Reason == "unavailable" })
+	w.set("CLEVERTAP_BASE_URL=" + reachable)
+	startWorker(t, w.environment(), "run")
+	w.settled(event.CleverTap)
+	w.delivered(event.CleverTap, tokens(0, 250)...)
+	w.noLetters()
+	w.capKept()
+	if code := cutOff.terminate(); code != 0 {
+		t.Errorf("exit %d after SIGTERM", code)
+	}
+}
