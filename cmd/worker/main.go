@@ -14,6 +14,9 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 
 	"golang.org/x/term"
@@ -68,7 +71,23 @@ type runCommand struct {
 
 // Run is the service.
 func (c *runCommand) Run(ctx context.Context, std streams) error {
+	bound(std.env)
 	return app.New(c.Worker, c.Force, logger(std.err, c.Log)).Run(ctx)
+}
+
+// bound lets the garbage collector run half as often while the heap is small,
+// and as often as it takes to keep the process near 40 MiB, unless GOGC or
+// GOMEMLIMIT say otherwise.
+func bound(env []string) {
+	given := func(name string) bool {
+		return slices.ContainsFunc(env, func(entry string) bool { return strings.HasPrefix(entry, name+"=") })
+	}
+	if !given("GOGC") {
+		debug.SetGCPercent(200)
+	}
+	if !given("GOMEMLIMIT") {
+		debug.SetMemoryLimit(32 << 20)
+	}
 }
 
 func logger(w io.Writer, settings config.Log) *slog.Logger {

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -87,8 +88,11 @@ func acceptedOf(answer providers.Answer, records int) int {
 func (d *Desk) logCall(s segment, answer providers.Answer, accepted int, took time.Duration) {
 	write := d.Log.Info
 	if d.Provider.MaxRecords() == 1 {
-		write = d.Log.Debug
 		d.summary.add(answer.Result)
+		if !d.Log.Enabled(context.Background(), slog.LevelDebug) {
+			return
+		}
+		write = d.Log.Debug
 	}
 	args := []any{"records", len(s.items), "result", string(answer.Result), "accepted", accepted,
 		"status", answer.Status, "ms", took.Milliseconds(), "trigger", s.trigger}

@@ -24,8 +24,8 @@ type sender struct {
 
 	leave   func() // ends stop for this sender alone; nil without a permit
 	silence int64  // the desk's silent probes when it began
-	queue  *batcher.Batcher[*item]
-	room   *room
+	queue   *batcher.Batcher[*item]
+	room    *room
 }
 
 // run returns when stop is done and everything that was pulled is settled,

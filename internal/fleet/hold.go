@@ -99,8 +99,11 @@ func probeAt(hold Hold, seen time.Time, lease time.Duration) time.Time {
 }
 
 func decodeHold(rec record) (Hold, bool) {
+	if len(rec.value) == 0 { // asked before every call: not held is the usual answer
+		return Hold{}, false
+	}
 	var hold Hold
-	if len(rec.value) == 0 || json.Unmarshal(rec.value, &hold) != nil {
+	if json.Unmarshal(rec.value, &hold) != nil {
 		return Hold{}, false
 	}
 	return hold, true
