@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -223,8 +224,9 @@ func (p *Plan) count() {
 
 // at finds the entry of a letter.
 func (p *Plan) at(seq uint64) (*entry, bool) {
-	i, found := slices.BinarySearchFunc(p.entries, seq, func(e entry, seq uint64) int { return cmp.Compare(e.seq, seq) })
-	if !found {
+	// By index: what compares whole entries reads what others write under the lock.
+	i := sort.Search(len(p.entries), func(i int) bool { return p.entries[i].seq >= seq })
+	if i == len(p.entries) || p.entries[i].seq != seq {
 		return nil, false
 	}
 	return &p.entries[i], true
