@@ -103,7 +103,7 @@ func publishMany(t testing.TB, js jetstream.JetStream, n int) {
 	t.Helper()
 	const atOnce = 1000
 	for i := range n {
-		if _, err := js.PublishAsync(consumer.EventsSubject, fmt.Appendf(nil, "%0320d", i)); err != nil {
+		if _, err := js.PublishAsync(consumer.EventsSubject, fmt.Appendf(nil, "%0320d", i), jetstream.WithStallWait(time.Minute)); err != nil {
 			t.Fatalf("publish: %v", err)
 		}
 		if i%atOnce != atOnce-1 && i != n-1 {

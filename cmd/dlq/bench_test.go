@@ -77,7 +77,7 @@ func (w *world) live(name string, end <-chan time.Time) time.Duration {
 			mu.Lock()
 			sent[token] = time.Now()
 			mu.Unlock()
-			if _, err := w.broker.JS.PublishAsync(consumer.EventsSubject, []byte(only(event.CleverTap, token))); err != nil {
+			if _, err := w.broker.JS.PublishAsync(consumer.EventsSubject, []byte(only(event.CleverTap, token)), jetstream.WithStallWait(time.Minute)); err != nil {
 				w.t.Fatal(err)
 			}
 			continue

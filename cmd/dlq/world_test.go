@@ -158,7 +158,7 @@ func (w *world) put(bodies ...string) uint64 {
 	w.t.Helper()
 	var acks []jetstream.PubAckFuture
 	for _, body := range bodies {
-		ack, err := w.broker.JS.PublishAsync(consumer.EventsSubject, []byte(body))
+		ack, err := w.broker.JS.PublishAsync(consumer.EventsSubject, []byte(body), jetstream.WithStallWait(time.Minute))
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -19,7 +19,7 @@ func (w *world) putTo(subject string, bodies ...string) {
 	w.t.Helper()
 	var acks []jetstream.PubAckFuture
 	for _, body := range bodies {
-		ack, err := w.broker.JS.PublishAsync(subject, []byte(body))
+		ack, err := w.broker.JS.PublishAsync(subject, []byte(body), jetstream.WithStallWait(patience))
 		if err != nil {
 			w.t.Fatalf("publish: %v", err)
 		}
