@@ -61,7 +61,7 @@ func (c *replayCommand) dryRun(ctx context.Context, std streams, d *desk, plan *
 	dies := 0
 	printf(std.out, "\n")
 	for _, g := range sorted(groups, func(g replay.DryGroup) dlq.Group { return g.Group.Group }) {
-		printf(std.out, "%s %s: %s\n", g.Provider, g.Code, orDash(printable(g.Key.Reason)))
+		printf(std.out, "%s %s: %s\n", g.Provider, g.Code, orDash(printable(g.Reason)))
 		printf(std.out, "  %s would be replayed", thousands(g.Ready))
 		switch {
 		case g.Asked > 0:

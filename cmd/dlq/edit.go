@@ -92,12 +92,13 @@ func openEditor(ctx context.Context, std streams, text []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	file := filepath.Join(dir, "events.json")
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return nil, err
 	}
 	words := strings.Fields(editor)
+	//nolint:gosec // the editor is the operator's own
 	command := exec.CommandContext(ctx, words[0], append(words[1:], file)...)
 	if terminal, ok := std.stdin.(*os.File); ok { // a copy would swallow the answers
 		command.Stdin = terminal

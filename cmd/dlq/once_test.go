@@ -19,15 +19,15 @@ import (
 	"github.com/tokenrelay/tokenrelay/sandbox"
 )
 
-// shortMemory lets the stream forget message ids after so long.
-func (w *world) shortMemory(window time.Duration) {
+// shortMemory lets the stream forget message ids after a tenth of a second.
+func (w *world) shortMemory() {
 	w.t.Helper()
 	stream, err := w.broker.JS.Stream(w.t.Context(), consumer.EventsStream)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	settings := stream.CachedInfo().Config
-	settings.Duplicates = window
+	settings.Duplicates = 100 * time.Millisecond
 	if _, err := w.broker.JS.UpdateStream(w.t.Context(), settings); err != nil {
 		w.t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestReplayAfterACrash(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, "PROVIDERS=courier")
 			if forget {
-				w.shortMemory(100 * time.Millisecond)
+				w.shortMemory()
 			}
 			w.worker()
 			w.dead("ann", "bob", "cyd")
@@ -110,7 +110,7 @@ func TestReplayAfterACrash(t *testing.T) {
 func TestReplayOfALetterWithALeftover(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "PROVIDERS=courier")
-	w.shortMemory(100 * time.Millisecond)
+	w.shortMemory()
 	if err := w.fake.SetRules(sandbox.Rule{Provider: event.Courier, Effect: sandbox.Refuse, Code: "400"}); err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ func TestReplayThatTheStreamRemembers(t *testing.T) {
 	w.worker()
 	w.dlq("", "replay", "--all", "--yes", "--trial", "0").want(t, 1, "1 left: replayed within the last hour, and that replay was removed", "1 replayed (1 delivered), 1 left")
 	w.once("bob")
-	w.shortMemory(100 * time.Millisecond)
+	w.shortMemory()
 	<-time.After(200 * time.Millisecond)
 	w.dlq("", "replay", "--all", "--yes", "--trial", "0").want(t, 0, "1 replayed (1 delivered), 0 left")
 	w.once("ann", "bob")
@@ -259,7 +259,7 @@ func TestReplayIsKilled(t *testing.T) {
 		t.Fatalf("build: %v\n%s", err, output)
 	}
 	w := newWorld(t, "PROVIDERS=courier")
-	w.shortMemory(100 * time.Millisecond)
+	w.shortMemory()
 	if err := w.fake.SetRules(sandbox.Rule{Provider: event.Courier, Token: sandbox.Match{Prefix: "bad"}, Effect: sandbox.Refuse, Code: "400"}); err != nil {
 		t.Fatal(err)
 	}

@@ -95,7 +95,7 @@ func (c *replayCommand) Run(ctx context.Context, std streams) error {
 		return c.nothingToDo(ctx, std, plan)
 	}
 	if !c.Chosen.Yes {
-		if err := confirm(std, fmt.Sprintf("Replay %s%s?", plural(plan.Ready(), "letter"), c.carefully(plan))); err != nil {
+		if err := confirm(std, fmt.Sprintf("Replay %s%s?", plural(plan.Ready(), "letter"), c.carefully())); err != nil {
 			return err
 		}
 	}
@@ -112,7 +112,7 @@ func (c *replayCommand) nothingToDo(ctx context.Context, std streams, plan *repl
 }
 
 // carefully says what is done first.
-func (c *replayCommand) carefully(plan *replay.Plan) string {
+func (c *replayCommand) carefully() string {
 	if c.Trial == 0 {
 		return " without a trial"
 	}

@@ -130,17 +130,17 @@ func (d *display) end() { d.bar.end() }
 // progressText is a line such as "replay: 120 delivered, 3 died again, 40
 // waiting".
 func progressText(p replay.Progress) string {
-	text := fmt.Sprintf("%s: %s delivered, %s died again, %s waiting", p.Phase, thousands(p.Delivered), thousands(p.Died), thousands(p.Waiting))
+	parts := []string{fmt.Sprintf("%s: %s delivered, %s died again, %s waiting", p.Phase, thousands(p.Delivered), thousands(p.Died), thousands(p.Waiting))}
 	for _, provider := range slices.Sorted(maps.Keys(p.Ahead)) {
 		switch n := p.Ahead[provider]; {
 		case n < 0:
-			text += "; no worker has ever run for " + provider
+			parts = append(parts, "no worker has ever run for "+provider)
 		case n > 0:
-			text += fmt.Sprintf("; about %s ahead at %s", plural(n, "event"), provider)
+			parts = append(parts, fmt.Sprintf("about %s ahead at %s", plural(n, "event"), provider))
 		}
 	}
 	for _, provider := range slices.Sorted(maps.Keys(p.Yielding)) {
-		text += fmt.Sprintf("; yielding to live events, which wait %s for %s", p.Yielding[provider].Round(100*time.Millisecond), provider)
+		parts = append(parts, fmt.Sprintf("yielding to live events, which wait %s for %s", p.Yielding[provider].Round(100*time.Millisecond), provider))
 	}
-	return text
+	return strings.Join(parts, "; ")
 }

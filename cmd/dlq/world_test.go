@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
@@ -270,9 +269,4 @@ func registration(name string) string {
 // only is registration for one provider.
 func only(provider, name string) string {
 	return fmt.Sprintf(`{"user_id":"user-%[1]s","object_id":"object-%[1]s","token":"%[1]s","type":"fcm","destinations":["%[2]s"]}`, name, provider)
-}
-
-// replayHeader is a header as a replayed event carries it.
-func replayHeader(id string, generation int) nats.Header {
-	return nats.Header{dlq.HeaderID: {id}, dlq.HeaderGeneration: {fmt.Sprint(generation)}}
 }

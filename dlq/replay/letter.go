@@ -3,6 +3,7 @@ package replay
 import (
 	"errors"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -53,10 +54,7 @@ func noted(l *dlq.Stored, header nats.Header, fields []string) nats.Header {
 	if err != nil {
 		return header // names of fields always encode
 	}
-	next := nats.Header{}
-	for name, values := range header {
-		next[name] = values
-	}
+	next := maps.Clone(header)
 	next.Set(dlq.HeaderHistory, string(text))
 	return next
 }

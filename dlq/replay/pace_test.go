@@ -69,8 +69,8 @@ func TestPaceWaitsForItsTurn(t *testing.T) {
 		go func() { entered <- p.enter(t.Context()) }()
 		synctest.Wait()
 		select {
-		case <-entered:
-			t.Fatal("one more than the window went in")
+		case err := <-entered:
+			t.Fatal(err, "one more than the window went in")
 		default:
 		}
 		p.leave()

@@ -253,8 +253,9 @@ func (r *run) report() Report {
 		}
 		why := e.why
 		switch {
-		case e.state == ready && r.soft.Err() == nil && r.mayGo(int(e.group)):
-			// Its turn came, and it was not there: somebody removed it.
+		case e.state != left && r.soft.Err() == nil && r.mayGo(int(e.group)):
+			// Its turn came, and it was not there: somebody removed it, maybe
+			// the run that had replayed it already.
 			r.books.note(int(e.group), func(g *GroupReport) { g.Gone++ })
 			continue
 		case e.state != left:

@@ -208,7 +208,7 @@ func (r *run) get(ctx context.Context, e *entry) (*dlq.Stored, error) {
 // clear removes a letter that needs no replay, after a look at the proof: only
 // hashes were compared so far. Without a proof it is to be replayed.
 func (r *run) clear(e *entry, l *dlq.Stored) {
-	proven := false
+	var proven bool
 	r.mu.Lock()
 	was, proof := e.state, e.proof
 	r.mu.Unlock()

@@ -90,7 +90,7 @@ func (s Set) apply(body []byte) ([]byte, error) {
 		if same(top.get(s.Field), s.Value) {
 			return body, nil
 		}
-		return top.with(s.Field, s.Value).append(nil), nil
+		return top.with(s.Field, s.Value).encode(), nil
 	}
 	group, err := readObject(top.get(outer))
 	if err != nil {
@@ -101,9 +101,9 @@ func (s Set) apply(body []byte) ([]byte, error) {
 	}
 	group = group.with(inner, s.Value)
 	if len(group) == 0 {
-		return top.with(outer, nil).append(nil), nil
+		return top.with(outer, nil).encode(), nil
 	}
-	return top.with(outer, group.append(nil)).append(nil), nil
+	return top.with(outer, group.encode()).encode(), nil
 }
 
 // object is a JSON object whose order and values are kept.
@@ -174,8 +174,8 @@ func (o object) with(name string, value jsontext.Value) object {
 	return next
 }
 
-func (o object) append(out []byte) []byte {
-	out = append(out, '{')
+func (o object) encode() []byte {
+	out := []byte{'{'}
 	for i, member := range o {
 		if i > 0 {
 			out = append(out, ',')

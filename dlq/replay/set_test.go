@@ -77,8 +77,7 @@ func TestSetTouchesNothingElse(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		field := rapid.SampledFrom(Fields()).Draw(r, "field")
 		value := rapid.StringMatching(`v[a-z]{1,5}`).Draw(r, "value")
-		switch field {
-		case "properties":
+		if field == "properties" {
 			value = `{"v":"` + value + `"}`
 		}
 		set, err := ParseSet(field + "=" + value)

@@ -36,7 +36,10 @@ func (r *run) try() {
 			r.verdicts[group] = Open
 		}
 	}
-	for r.judge(waiting) && r.await() {
+	for r.judge(waiting) {
+		if !r.await() {
+			return
+		}
 	}
 }
 

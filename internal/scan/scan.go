@@ -137,8 +137,11 @@ func (s *scan) step(ctx context.Context, yield func(Message, error) bool) (done 
 		if s.received++; meta.Sequence.Consumer != s.received {
 			return false, errGap
 		}
-		if meta.Sequence.Stream > s.To || ctx.Err() != nil {
+		if meta.Sequence.Stream > s.To {
 			return true, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return false, err
 		}
 		some, s.failing = true, false
 		s.next = meta.Sequence.Stream + 1
