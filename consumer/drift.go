@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -21,7 +22,11 @@ const minMajor, minMinor = 2, 12
 func Drift(ctx context.Context, js jetstream.JetStream, t Topology) ([]Finding, error) {
 	t = t.withDefaults()
 	var found []Finding
-	if f := versionFinding(js.Conn().ConnectedServerVersion()); f != nil {
+	version, err := serverVersion(js)
+	if err != nil {
+		return nil, err
+	}
+	if f := versionFinding(version); f != nil {
 		found = append(found, *f)
 	}
 	for _, want := range []jetstream.StreamConfig{eventsConfig(t), lettersConfig(t), {Name: fleetStream, Replicas: t.Replicas}} {
@@ -68,6 +73,16 @@ func missing(what string) Finding {
 	return Finding{Broken, what, "missing", "to exist", "the worker creates it at its start, unless NATS_PROVISION is false"}
 }
 
+// serverVersion is that of the server we are connected to. A connection that
+// was lost has none, which says nothing about the server and passes.
+func serverVersion(js jetstream.JetStream) (string, error) {
+	version := js.Conn().ConnectedServerVersion()
+	if version == "" {
+		return "", fmt.Errorf("NATS server version: %w", nats.ErrDisconnected)
+	}
+	return version, nil
+}
+
 // versionFinding is nil for a server that is new enough.
 func versionFinding(version string) *Finding {
 	major, rest, _ := strings.Cut(version, ".")
@@ -76,9 +91,6 @@ func versionFinding(version string) *Finding {
 	b, errB := strconv.Atoi(minor)
 	if errA == nil && errB == nil && (a > minMajor || a == minMajor && b >= minMinor) {
 		return nil
-	}
-	if version == "" {
-		version = "unknown (not connected)"
 	}
 	return &Finding{Broken, "NATS server version", version, fmt.Sprintf("%d.%d or newer", minMajor, minMinor), "older servers have no prioritized consumers"}
 }

@@ -62,7 +62,11 @@ func Ensure(ctx context.Context, js jetstream.JetStream, t Topology) ([]Finding,
 	if err := t.validate(); err != nil {
 		return nil, err
 	}
-	if f := versionFinding(js.Conn().ConnectedServerVersion()); f != nil {
+	version, err := serverVersion(js)
+	if err != nil {
+		return nil, err
+	}
+	if f := versionFinding(version); f != nil {
 		return nil, &findingError{*f}
 	}
 	e := ensuring{js: js, t: t}
