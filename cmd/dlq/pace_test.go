@@ -90,6 +90,28 @@ func TestTrialWithoutOutcome(t *testing.T) {
 	}
 }
 
+// A held provider would let everything wait: the operator is told before.
+func TestReplayTellsOfAHold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "PROVIDERS=courier", "HOLD_MIN=1h", "HOLD_MAX=2h")
+	if err := w.fake.SetRules(sandbox.Rule{Effect: sandbox.Status, Status: 401}); err != nil {
+		t.Fatal(err)
+	}
+	w.worker()
+	w.dead("a", "b")
+	w.put(only(event.Courier, "x"))
+	eventually(t, "courier is held", func() bool {
+		kv, err := w.broker.JS.KeyValue(t.Context(), consumer.FleetBucket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = kv.Get(t.Context(), "hold."+event.Courier)
+		return err == nil
+	})
+	done := w.dlq("", "replay", "--all", "--yes", "--wait", "200ms")
+	done.want(t, 0, "courier is held since", "(unauthorized)", "2 wait in the stream and go on without us")
+}
+
 // Reports are best effort: when none comes, the streams tell.
 func TestReplayWithoutReports(t *testing.T) {
 	t.Parallel()

@@ -10,6 +10,8 @@ import (
 
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/dlq/replay"
+	"github.com/tokenrelay/tokenrelay/event"
+	"github.com/tokenrelay/tokenrelay/internal/app"
 	"github.com/tokenrelay/tokenrelay/internal/config"
 )
 
@@ -94,6 +96,7 @@ func (c *replayCommand) Run(ctx context.Context, std streams) error {
 	if plan.Ready() == 0 {
 		return c.nothingToDo(ctx, std, plan)
 	}
+	warnOfHolds(ctx, std, d)
 	if !c.Chosen.Yes {
 		if err := confirm(std, fmt.Sprintf("Replay %s%s?", plural(plan.Ready(), "letter"), c.carefully())); err != nil {
 			return err
@@ -109,6 +112,18 @@ func (c *replayCommand) nothingToDo(ctx context.Context, std streams, plan *repl
 		return errTold
 	}
 	return c.replay(ctx, std, plan)
+}
+
+// warnOfHolds tells of providers that would let every replay wait. Who cannot
+// read the fleet's state is not kept from replaying.
+func warnOfHolds(ctx context.Context, std streams, d *desk) {
+	holds, err := app.Held(ctx, d.js, event.Providers())
+	if err != nil {
+		return
+	}
+	for _, h := range holds {
+		printf(std.err, "%s is held since %s (%s): what is replayed waits until it takes events again; see `worker check`\n", h.Provider, when(h.Since), h.Reason)
+	}
 }
 
 // carefully says what is done first.

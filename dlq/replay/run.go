@@ -82,7 +82,11 @@ func (p *Plan) Run(ctx context.Context, observe func(Progress)) (Report, error) 
 	r.phase.Store(Trying)
 	r.watch.looked = p.through
 
-	var err error
+	// What has happened while somebody was asked.
+	err := p.readEvents(ctx)
+	if err != nil {
+		return Report{}, err
+	}
 	if r.publisher, err = publisher.New(p.js, publisher.Settings{MaxPending: sendings}); err != nil {
 		return Report{}, err
 	}

@@ -60,9 +60,12 @@ func (r *run) watchOver(ctx context.Context) {
 // lookAt finds out how long live events wait, how many are ahead of ours, and
 // what became of those that nobody reported.
 func (r *run) lookAt(ctx context.Context, provider string) error {
+	last, n := r.books.last(provider)
 	durable, err := r.events.Consumer(ctx, provider)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		r.setAhead(provider, -1)
+		if n > 0 {
+			r.setAhead(provider, -1)
+		}
 		return nil
 	}
 	if err != nil {
@@ -77,7 +80,6 @@ func (r *run) lookAt(ctx context.Context, provider string) error {
 	}
 	r.paces[provider].observe(oldest, int(info.NumPending))
 
-	last, n := r.books.last(provider)
 	ahead := 0
 	if last > info.Delivered.Stream {
 		ahead = max(0, int(min(info.NumPending, last-info.Delivered.Stream))-n)

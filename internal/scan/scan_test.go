@@ -134,6 +134,32 @@ func TestGoesOnAfterTheBroker(t *testing.T) {
 	}
 }
 
+// The server forgets a reader whose caller was busy for long.
+func TestGoesOnWithoutItsReader(t *testing.T) {
+	t.Parallel()
+	b := filled(t, 1300)
+	stream, err := b.JS.Stream(t.Context(), "S")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []uint64
+	for m, err := range scan.Messages(t.Context(), b.JS, scan.Range{Stream: "S"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got = append(got, m.Seq); m.Seq%500 == 7 {
+			for name := range stream.ConsumerNames(t.Context()).Name() {
+				if err := b.JS.DeleteConsumer(t.Context(), "S", name); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if !slices.Equal(got, from(1, 1300)) {
+		t.Errorf("%d messages", len(got))
+	}
+}
+
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	b := filled(t, 5)
