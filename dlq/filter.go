@@ -13,6 +13,7 @@ type Filter struct {
 	Provider    string
 	Code        string
 	Reason      string    // part of the reason, or of its group's, in either letter case
+	WholeGroup  bool      // Reason is all of the group's reason, as Key has it
 	Since       time.Time // of the death, included
 	Until       time.Time // not included
 	Generations Span
@@ -42,7 +43,12 @@ func (f Filter) Match(l *Stored) bool {
 		!f.Until.IsZero() && !l.FailedAt.Before(f.Until):
 		return false
 	}
-	if f.Reason != "" && !containsFold(l.Reason, f.Reason) && !containsFold(Normalise(l.Code, l.Reason), f.Reason) {
+	switch {
+	case f.WholeGroup:
+		if Normalise(l.Code, l.Reason) != f.Reason {
+			return false
+		}
+	case f.Reason != "" && !containsFold(l.Reason, f.Reason) && !containsFold(Normalise(l.Code, l.Reason), f.Reason):
 		return false
 	}
 	return !f.personal() || Names(l.Body, f.Token, f.User, f.Object)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/internal/config"
+	"github.com/tokenrelay/tokenrelay/internal/phrase"
 )
 
 // chosen is what every verb that changes something needs: a filter, or --all.
@@ -62,7 +63,7 @@ func preview(w io.Writer, groups []dlq.Group) (total int) {
 		most = max(most, g.Count)
 	}
 	for _, g := range groups {
-		printf(w, "%*s  %s %s: %s\n", len(thousands(most)), thousands(g.Count), g.Provider, g.Code, orDash(printable(g.Reason)))
+		printf(w, "%*s  %s %s: %s\n", len(phrase.Thousands(most)), phrase.Thousands(g.Count), g.Provider, g.Code, orDash(printable(g.Reason)))
 	}
 	return total
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tokenrelay/tokenrelay/event"
 	"github.com/tokenrelay/tokenrelay/internal/app"
 	"github.com/tokenrelay/tokenrelay/internal/config"
+	"github.com/tokenrelay/tokenrelay/internal/phrase"
 )
 
 // dryRunnerFlag is what asking CleverTap needs: the worker's own variables.
@@ -62,10 +63,10 @@ func (c *replayCommand) dryRun(ctx context.Context, std streams, d *desk, plan *
 	printf(std.out, "\n")
 	for _, g := range sorted(groups, func(g replay.DryGroup) dlq.Group { return g.Group.Group }) {
 		printf(std.out, "%s %s: %s\n", g.Provider, g.Code, orDash(printable(g.Reason)))
-		printf(std.out, "  %s would be replayed", thousands(g.Ready))
+		printf(std.out, "  %s would be replayed", phrase.Thousands(g.Ready))
 		switch {
 		case g.Asked > 0:
-			printf(std.out, "; of these CleverTap would take %s now\n", thousands(g.Passes))
+			printf(std.out, "; of these CleverTap would take %s now\n", phrase.Thousands(g.Passes))
 		case g.Ready > 0 && g.Provider == event.Courier:
 			printf(std.out, "; Courier has no dry run\n")
 		default:
@@ -73,7 +74,7 @@ func (c *replayCommand) dryRun(ctx context.Context, std streams, d *desk, plan *
 		}
 		for _, code := range slices.Sorted(maps.Keys(g.Dies)) {
 			dies += g.Dies[code]
-			printf(std.out, "  %s would die again of %s (%s)\n", thousands(g.Dies[code]), code, printable(g.DiesOf))
+			printf(std.out, "  %s would die again of %s (%s)\n", phrase.Thousands(g.Dies[code]), code, printable(g.DiesOf))
 		}
 	}
 	printf(std.out, "nothing was changed\n")

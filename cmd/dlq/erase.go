@@ -10,6 +10,7 @@ import (
 
 	"github.com/tokenrelay/tokenrelay/dlq/erase"
 	"github.com/tokenrelay/tokenrelay/internal/config"
+	"github.com/tokenrelay/tokenrelay/internal/phrase"
 )
 
 type eraseCommand struct {
@@ -67,7 +68,7 @@ func (c *eraseCommand) Run(ctx context.Context, std streams) error {
 		printf(std.out, "nothing is stored of this person\n")
 		return nil
 	}
-	printf(std.out, "of this person: %s and %s\n", plural(found.Letters, "letter"), plural(found.Events, "event"))
+	printf(std.out, "of this person: %s and %s\n", phrase.Plural(found.Letters, "letter"), phrase.Plural(found.Events, "event"))
 	if !c.Yes {
 		if err := confirm(std, "Erase them for good?"); err != nil {
 			return err
@@ -87,16 +88,16 @@ func (c *eraseCommand) Run(ctx context.Context, std streams) error {
 }
 
 func printErased(std streams, done erase.Counts) {
-	printf(std.out, "erased: %s and %s\n", plural(done.Letters, "letter"), plural(done.Events, "event"))
+	printf(std.out, "erased: %s and %s\n", phrase.Plural(done.Letters, "letter"), phrase.Plural(done.Events, "event"))
 	for _, provider := range slices.Sorted(maps.Keys(done.Erased)) {
 		n := done.Erased[provider]
 		told := "a worker has counted them (events_total, outcome erased)"
 		if done.Counted[provider] == 0 {
 			told = "no worker runs that could count them (events_total, outcome erased): this line is their record"
 		}
-		printf(std.out, "%s: %s had been waiting for it and will never reach it; %s\n", provider, plural(n, "event"), told)
+		printf(std.out, "%s: %s had been waiting for it and will never reach it; %s\n", provider, phrase.Plural(n, "event"), told)
 	}
 	for _, provider := range slices.Sorted(maps.Keys(done.InHand)) {
-		printf(std.out, "%s\n", fmt.Sprintf("%s: a worker has %s in hand and may still deliver them", provider, plural(done.InHand[provider], "event")))
+		printf(std.out, "%s\n", fmt.Sprintf("%s: a worker has %s in hand and may still deliver them", provider, phrase.Plural(done.InHand[provider], "event")))
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/internal/config"
+	"github.com/tokenrelay/tokenrelay/internal/phrase"
 )
 
 type exportCommand struct {
@@ -51,9 +52,9 @@ func (c *exportCommand) Run(ctx context.Context, std streams) (err error) {
 	}
 	n, err := export(ctx, d, filter, through, out)
 	if err != nil {
-		return fmt.Errorf("after %s: %w", plural(n, "letter"), err)
+		return fmt.Errorf("after %s: %w", phrase.Plural(n, "letter"), err)
 	}
-	printf(std.err, "%s exported, with all that is personal in them; they stay in the stream. `publisher import` puts them back, each to its own provider\n", plural(n, "letter"))
+	printf(std.err, "%s exported, with all that is personal in them; they stay in the stream. `publisher import` puts them back, each to its own provider\n", phrase.Plural(n, "letter"))
 	return nil
 }
 

@@ -5,16 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/term"
 
 	"github.com/tokenrelay/tokenrelay/dlq"
-	"github.com/tokenrelay/tokenrelay/event"
 	"github.com/tokenrelay/tokenrelay/internal/config"
 )
 
@@ -35,24 +31,11 @@ type filterFlags struct {
 
 // AfterApply reads what kong's tags cannot say.
 func (f *filterFlags) AfterApply(check *config.Check) error {
-	f.filter = dlq.Filter{Provider: f.Provider, Code: f.Code, Reason: f.Reason}
-	if f.Provider != "" && !slices.Contains(event.Providers(), f.Provider) {
-		check.Problem("--provider", config.Quote(f.Provider), "must be one of "+strings.Join(event.Providers(), ", "))
-	}
-	if f.Code != "" && !regexp.MustCompile(`^[a-z0-9_]{1,32}$`).MatchString(f.Code) {
-		check.Problem("--code", config.Quote(f.Code), "must be a code such as 531, http_400 or invalid_event")
-	}
-	var err error
-	if f.filter.Generations, err = dlq.ParseSpan(f.Generation); err != nil {
-		check.Problem("--generation", config.Quote(f.Generation), err.Error())
-	}
-	for _, t := range []struct {
-		flag, text string
-		into       *time.Time
-	}{{"--since", f.Since, &f.filter.Since}, {"--until", f.Until, &f.filter.Until}} {
-		if *t.into, err = parseTime(t.text, time.Now()); err != nil {
-			check.Problem(t.flag, config.Quote(t.text), err.Error())
-		}
+	words := dlq.Words{Provider: f.Provider, Code: f.Code, Reason: f.Reason, Since: f.Since, Until: f.Until, Generation: f.Generation}
+	var wrong []dlq.Wrong
+	f.filter, wrong = words.Filter(time.Now())
+	for _, w := range wrong {
+		check.Problem("--"+w.Word, config.Quote(w.Found), w.Allowed)
 	}
 	for flag, text := range map[string]string{"--token": f.Token, "--user": f.User, "--object": f.Object} {
 		if text != "" && text != "-" {
@@ -107,32 +90,4 @@ func secretLine(std streams, name string) (string, error) {
 		return "", fmt.Errorf("standard input: no %s in it", name)
 	}
 	return line, nil
-}
-
-var errTime = errors.New("must be a time such as 2026-01-31T12:00:00Z, a day such as 2026-01-31, or how long ago such as 90m, 24h or 7d")
-
-// parseTime reads a moment; nothing is the zero time.
-func parseTime(text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t, nil
-		}
-	}
-	ago, err := parseAge(text)
-	if err != nil || ago < 0 {
-		return time.Time{}, errTime
-	}
-	return now.Add(-ago), nil
-}
-
-// parseAge reads a duration, in which a number of days may stand: 7d.
-func parseAge(text string) (time.Duration, error) {
-	if days, found := strings.CutSuffix(text, "d"); found {
-		n, err := strconv.ParseUint(days, 10, 16)
-		return time.Duration(n) * 24 * time.Hour, err
-	}
-	return time.ParseDuration(text)
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +11,7 @@ import (
 
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/internal/config"
+	"github.com/tokenrelay/tokenrelay/internal/phrase"
 )
 
 type groupsCommand struct {
@@ -85,16 +84,16 @@ func printGroups(out io.Writer, groups []dlq.Group, now time.Time) {
 		total += g.Count
 		most = max(most, g.Count)
 	}
-	width := len(thousands(most))
-	printf(out, "%s in %s\n", plural(total, "letter"), plural(len(groups), "group"))
+	width := len(phrase.Thousands(most))
+	printf(out, "%s in %s\n", phrase.Plural(total, "letter"), phrase.Plural(len(groups), "group"))
 	for _, g := range groups {
 		meaning := dlq.Explain(g.Provider, g.Code)
 		bar := strings.Repeat("█", max(1, g.Count*barWidth/most))
-		printf(out, "\n%*s  %-*s  %s %s\n", width, thousands(g.Count), barWidth, bar, g.Provider, g.Code)
+		printf(out, "\n%*s  %-*s  %s %s\n", width, phrase.Thousands(g.Count), barWidth, bar, g.Provider, g.Code)
 		for _, line := range []struct{ name, text string }{
 			{"reason", printable(g.Reason)},
 			{"died", died(g, now)},
-			{"replayed", generations(g.Generations)},
+			{"replayed", phrase.Generations(g.Generations)},
 			{"means", meaning.Means},
 			{"cure", meaning.Cure},
 			{"see one", "dlq show " + printable(g.Newest)},
@@ -106,52 +105,7 @@ func printGroups(out io.Writer, groups []dlq.Group, now time.Time) {
 
 func died(g dlq.Group, now time.Time) string {
 	if g.First.Equal(g.Last) {
-		return when(g.First) + " (" + ago(g.First, now) + ")"
+		return phrase.When(g.First) + " (" + phrase.Ago(g.First, now) + ")"
 	}
-	return fmt.Sprintf("from %s (%s) to %s (%s)", when(g.First), ago(g.First, now), when(g.Last), ago(g.Last, now))
-}
-
-// generations reads "never: 30, once: 2, 3 times: 1".
-func generations(counts map[int]int) string {
-	var parts []string
-	for _, n := range slices.Sorted(maps.Keys(counts)) {
-		times := map[int]string{0: "never", 1: "once", 2: "twice"}[n]
-		if times == "" {
-			times = fmt.Sprintf("%d times", n)
-		}
-		parts = append(parts, times+": "+thousands(counts[n]))
-	}
-	return strings.Join(parts, ", ")
-}
-
-// ago is how long ago something was, in the largest unit that says enough.
-func ago(t, now time.Time) string {
-	switch d := now.Sub(t); {
-	case d < 0:
-		return "in the future"
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%ds ago", int(d.Seconds()))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%dm ago", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh ago", int(d.Hours()))
-	default:
-		return fmt.Sprintf("%dd ago", int(d.Hours()/24))
-	}
-}
-
-// thousands writes 12345 as 12 345.
-func thousands(n int) string {
-	text := fmt.Sprint(n)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + " " + text[i:]
-	}
-	return text
-}
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return thousands(n) + " " + word + "s"
+	return fmt.Sprintf("from %s (%s) to %s (%s)", phrase.When(g.First), phrase.Ago(g.First, now), phrase.When(g.Last), phrase.Ago(g.Last, now))
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/internal/config"
+	"github.com/tokenrelay/tokenrelay/internal/phrase"
 )
 
 type listCommand struct {
@@ -117,7 +118,7 @@ func printTable(out io.Writer, veil *dlq.Veil) func(*dlq.Stored) error {
 			printf(w, "DIED\tPROVIDER\tCODE\tGEN\tTOKEN\tID\tREASON\n")
 		}
 		p := dlq.WhoseIs(l.Body)
-		printf(w, "%s\n", strings.Join([]string{when(l.FailedAt), l.Provider, l.Code, strconv.Itoa(l.Generation),
+		printf(w, "%s\n", strings.Join([]string{phrase.When(l.FailedAt), l.Provider, l.Code, strconv.Itoa(l.Generation),
 			orDash(printable(veil.Token(p.Token))), printable(l.ID), printable(l.Reason)}, "\t"))
 		if rows++; rows%tableRows == 0 {
 			return w.Flush()
@@ -125,9 +126,6 @@ func printTable(out io.Writer, veil *dlq.Veil) func(*dlq.Stored) error {
 		return nil
 	}
 }
-
-// when is a time as people compare it.
-func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
 func orDash(text string) string {
 	if text == "" {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tokenrelay/tokenrelay/internal/config"
+	"github.com/tokenrelay/tokenrelay/internal/phrase"
 )
 
 type purgeCommand struct {
@@ -37,16 +38,16 @@ func (c *purgeCommand) Run(ctx context.Context, std streams) error {
 		return nil
 	}
 	if !c.Chosen.Yes {
-		if err := confirm(std, fmt.Sprintf("Remove %s for good?", plural(total, "letter"))); err != nil {
+		if err := confirm(std, fmt.Sprintf("Remove %s for good?", phrase.Plural(total, "letter"))); err != nil {
 			return err
 		}
 	}
 	bar := newBar(std.err, "purging", total)
 	removed, err := d.letters.Purge(ctx, filter, through, bar.set)
 	bar.end()
-	printf(std.out, "%s removed\n", plural(removed, "letter"))
+	printf(std.out, "%s removed\n", phrase.Plural(removed, "letter"))
 	if removed < total && err == nil {
-		printf(std.out, "%s had been removed by somebody else\n", thousands(total-removed))
+		printf(std.out, "%s had been removed by somebody else\n", phrase.Thousands(total-removed))
 	}
 	return err
 }

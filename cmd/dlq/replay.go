@@ -13,6 +13,7 @@ import (
 	"github.com/tokenrelay/tokenrelay/event"
 	"github.com/tokenrelay/tokenrelay/internal/app"
 	"github.com/tokenrelay/tokenrelay/internal/config"
+	"github.com/tokenrelay/tokenrelay/internal/phrase"
 )
 
 type replayCommand struct {
@@ -41,8 +42,8 @@ type replayCommand struct {
 // AfterApply reads what kong's tags cannot say.
 func (c *replayCommand) AfterApply(check *config.Check) error {
 	var err error
-	if c.options.MaxAge, err = parseAge(c.MaxAge); err != nil || c.options.MaxAge < 0 {
-		check.Problem("--max-age", config.Quote(c.MaxAge), "must be a duration such as 90m, 24h or 7d, or 0")
+	if c.options.MaxAge, err = dlq.ParseAge(c.MaxAge); err != nil {
+		check.Problem("--max-age", config.Quote(c.MaxAge), err.Error())
 	}
 	for _, text := range c.Set {
 		set, err := replay.ParseSet(text)
@@ -98,7 +99,7 @@ func (c *replayCommand) Run(ctx context.Context, std streams) error {
 	}
 	warnOfHolds(ctx, std, d)
 	if !c.Chosen.Yes {
-		if err := confirm(std, fmt.Sprintf("Replay %s%s?", plural(plan.Ready(), "letter"), c.carefully())); err != nil {
+		if err := confirm(std, fmt.Sprintf("Replay %s%s?", phrase.Plural(plan.Ready(), "letter"), c.carefully())); err != nil {
 			return err
 		}
 	}
@@ -108,7 +109,7 @@ func (c *replayCommand) Run(ctx context.Context, std streams) error {
 // nothingToDo still lets the plan remove what earlier runs left behind.
 func (c *replayCommand) nothingToDo(ctx context.Context, std streams, plan *replay.Plan) error {
 	if plan.Left() == plan.Matched() {
-		printf(std.out, "nothing to replay: %s left\n", thousands(plan.Left()))
+		printf(std.out, "nothing to replay: %s left\n", phrase.Thousands(plan.Left()))
 		return errTold
 	}
 	return c.replay(ctx, std, plan)
@@ -122,7 +123,7 @@ func warnOfHolds(ctx context.Context, std streams, d *desk) {
 		return
 	}
 	for _, h := range holds {
-		printf(std.err, "%s is held since %s (%s): what is replayed waits until it takes events again; see `worker check`\n", h.Provider, when(h.Since), h.Reason)
+		printf(std.err, "%s is held since %s (%s): what is replayed waits until it takes events again; see `worker check`\n", h.Provider, phrase.When(h.Since), h.Reason)
 	}
 }
 
@@ -152,25 +153,17 @@ func (c *replayCommand) replay(ctx context.Context, std streams, plan *replay.Pl
 
 // printPlan shows what would go and what stays, by group.
 func printPlan(out io.Writer, plan *replay.Plan) {
-	width := len(thousands(plan.Matched()))
-	printf(out, "%s\n", plural(plan.Matched(), "letter")+" in "+plural(len(plan.Groups), "group"))
+	width := len(phrase.Thousands(plan.Matched()))
+	printf(out, "%s\n", phrase.Plural(plan.Matched(), "letter")+" in "+phrase.Plural(len(plan.Groups), "group"))
 	for _, g := range sorted(plan.Groups, func(g replay.Group) dlq.Group { return g.Group }) {
-		printf(out, "%*s  %s %s: %s\n", width, thousands(g.Count), g.Provider, g.Code, orDash(printable(g.Reason)))
+		printf(out, "%*s  %s %s: %s\n", width, phrase.Thousands(g.Count), g.Provider, g.Code, orDash(printable(g.Reason)))
 		if g.Done > 0 {
-			printf(out, "%*s    %s replayed already, by a run that was cut off: only to be removed\n", width, "", thousands(g.Done))
+			printf(out, "%*s    %s replayed already, by a run that was cut off: only to be removed\n", width, "", phrase.Thousands(g.Done))
 		}
 		for _, why := range replay.Whys() {
 			if n := g.Left[why]; n > 0 {
-				printf(out, "%*s    %s left: %s%s\n", width, "", thousands(n), why, example(why, g.Example))
+				printf(out, "%*s    %s left: %s%s\n", width, "", phrase.Thousands(n), why, printable(why.Detail(g.Example)))
 			}
 		}
 	}
-}
-
-// example adds which field is wrong.
-func example(why replay.Why, text string) string {
-	if why != replay.Invalid || text == "" {
-		return ""
-	}
-	return " (" + printable(text) + ")"
 }

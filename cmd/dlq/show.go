@@ -11,6 +11,7 @@ import (
 
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/internal/config"
+	"github.com/tokenrelay/tokenrelay/internal/phrase"
 )
 
 type showCommand struct {
@@ -60,16 +61,16 @@ func printLetter(out io.Writer, l *dlq.Stored, veil *dlq.Veil, now time.Time) {
 	}
 	line("means", "%s", meaning.Means)
 	line("cure", "%s", meaning.Cure)
-	line("died", "%s (%s)", when(l.FailedAt), ago(l.FailedAt, now))
+	line("died", "%s (%s)", phrase.When(l.FailedAt), phrase.Ago(l.FailedAt, now))
 	if !l.FirstFailedAt.Equal(l.FailedAt) {
-		line("first died", "%s (%s)", when(l.FirstFailedAt), ago(l.FirstFailedAt, now))
+		line("first died", "%s (%s)", phrase.When(l.FirstFailedAt), phrase.Ago(l.FirstFailedAt, now))
 	}
-	line("replayed", "%s%s", times(l.Generation), trials(l.Trials))
+	line("replayed", "%s%s", phrase.Times(l.Generation), trials(l.Trials))
 	line("stands at", "%s, sequence %d", dlq.Stream, l.Seq)
 	line("came from", "%s, sequence %d", printable(l.OriginStream), l.OriginSeq)
 	printf(out, "\nhistory\n")
 	for _, death := range l.History {
-		printf(out, "  %s  died of %s\n", when(death.At), printable(death.Code))
+		printf(out, "  %s  died of %s\n", phrase.When(death.At), printable(death.Code))
 		if len(death.Edited) > 0 {
 			printf(out, "  %-20s  then changed: %s\n", "", printable(strings.Join(death.Edited, ", ")))
 		}
@@ -98,23 +99,11 @@ func printableLine(text string) string {
 	return strings.Repeat("  ", len(text)-len(bare)) + printable(bare)
 }
 
-func times(n int) string {
-	switch n {
-	case 0:
-		return "never"
-	case 1:
-		return "once"
-	case 2:
-		return "twice"
-	}
-	return fmt.Sprintf("%d times", n)
-}
-
 func trials(n int) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", and %s since as a trial, which does not count", times(n))
+	return fmt.Sprintf(", and %s since as a trial, which does not count", phrase.Times(n))
 }
 
 // otherHeaders are those of the message that died, by name.

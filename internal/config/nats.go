@@ -96,7 +96,7 @@ func (n *NATS) checkTLS(check *Check) {
 	case n.TLSCert != "" && n.TLSKey == "":
 		check.Problem("NATS_TLS_KEY", "not set", "must be given together with NATS_TLS_CERT")
 	case n.TLSCert != "":
-		n.checkPair(check)
+		check.pair("NATS_TLS_CERT", n.TLSCert, "NATS_TLS_KEY", n.TLSKey)
 	}
 	if n.TLSCA == "" {
 		return
@@ -109,20 +109,21 @@ func (n *NATS) checkTLS(check *Check) {
 	}
 }
 
-func (n *NATS) checkPair(check *Check) {
-	cert, certErr := os.ReadFile(n.TLSCert)
+// pair checks a certificate and its key, each by the variable that names it.
+func (c *Check) pair(certVariable, certFile, keyVariable, keyFile string) {
+	cert, certErr := os.ReadFile(certFile)
 	if certErr != nil {
-		check.Problem("NATS_TLS_CERT", Quote(n.TLSCert), "cannot be read: "+cause(certErr))
+		c.Problem(certVariable, Quote(certFile), "cannot be read: "+cause(certErr))
 	}
-	key, keyErr := os.ReadFile(n.TLSKey)
+	key, keyErr := os.ReadFile(keyFile)
 	if keyErr != nil {
-		check.Problem("NATS_TLS_KEY", Quote(n.TLSKey), "cannot be read: "+cause(keyErr))
+		c.Problem(keyVariable, Quote(keyFile), "cannot be read: "+cause(keyErr))
 	}
 	if certErr != nil || keyErr != nil {
 		return
 	}
 	if _, err := tls.X509KeyPair(cert, key); err != nil {
-		check.Problem("NATS_TLS_CERT", Quote(n.TLSCert), "must be a certificate in PEM that NATS_TLS_KEY belongs to")
+		c.Problem(certVariable, Quote(certFile), "must be a certificate in PEM that "+keyVariable+" belongs to")
 	}
 }
 

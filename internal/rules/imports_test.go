@@ -23,7 +23,7 @@ var rules = map[string]rule{
 	"publisher":  {"event", "backoff json nats", "apps link it: it may not pull the worker in"},
 	"consumer":   {"", "backoff nats", "the consumer knows JetStream; what an event or a provider is it refuses to know"},
 	"dlq":        {"event internal/scan publisher", "backoff json nats sync", "a letter and its way back into the stream; who refused the event, and who decides, it may not know"},
-	"dlq/replay": {"consumer dlq event internal/scan publisher", "backoff json nats sync time", "puts letters back; which provider takes them it asks nobody but who hands in how"},
+	"dlq/replay": {"consumer dlq event internal/phrase internal/scan publisher", "backoff json nats sync time", "puts letters back; which provider takes them it asks nobody but who hands in how"},
 	"dlq/erase":  {"consumer dlq event internal/scan publisher", "json nats", "removes a person; how an event is delivered it refuses to know"},
 	"sandbox":    {"", "json", "apps link it in their tests: a double of the providers shares no code with who calls them"},
 
@@ -39,6 +39,7 @@ var rules = map[string]rule{
 	"internal/config":            {"", "backoff kong nats", "reads settings; what they are for is the app's matter"},
 	"internal/ops":               {"", "nats prometheus tint", "shows what it is told; the app hands in whom to ask"},
 	"internal/fleet":             {"", "backoff json nats", "permits and holds are records in a bucket; what a provider answered is delivery's matter"},
+	"internal/phrase":            {"", "", "words for figures; what they count is its caller's matter"},
 	"internal/scan":              {"", "backoff nats", "reads any stream; what a message says is its caller's matter"},
 	"internal/delivery":          {"batcher consumer dlq event internal/fleet providers", "backoff json nats prometheus", "decides for every provider alike: it may not know one"},
 	"internal/app": {
@@ -58,7 +59,7 @@ var rules = map[string]rule{
 
 	"cmd/worker":    {"internal/app internal/config internal/dev internal/ops sandbox", "term", "a thin main"},
 	"cmd/publisher": {"consumer event internal/config publisher", "json nats progressbar term time", "over the publisher; of the consumer it knows where to look an event up"},
-	"cmd/dlq":       {"dlq dlq/erase dlq/replay event internal/app internal/config", "json nats progressbar term", "over dlq: arguments, questions and what a person reads"},
+	"cmd/dlq":       {"dlq dlq/erase dlq/replay event internal/app internal/config internal/phrase", "json nats progressbar term", "over dlq: arguments, questions and what a person reads"},
 	"cmd/sandbox":   {"internal/config sandbox", "", "a thin main over the sandbox"},
 }
 

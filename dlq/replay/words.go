@@ -1,0 +1,97 @@
+package replay
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tokenrelay/tokenrelay/internal/phrase"
+)
+
+// TrialWords say what the trial came to; empty without one.
+func (g GroupReport) TrialWords() string {
+	switch g.Trial {
+	case Passed:
+		return fmt.Sprintf("trial passed: %d replayed, none died", g.Tried)
+	case Failed:
+		return fmt.Sprintf("TRIAL FAILED: %d replayed, %d died again (%s)", g.Tried, g.Died, g.DiedOf)
+	case Open:
+		return fmt.Sprintf("trial without an outcome: %d replayed, %d still wait", g.Tried, g.Waiting)
+	}
+	return ""
+}
+
+// Words say what became of the group's letters, a line each. The caller says
+// why some are left: what helps differs between a command line and a page.
+func (g GroupReport) Words(left func(Why) string) []string {
+	var lines []string
+	add := func(n int, format string, args ...any) {
+		if n > 0 {
+			lines = append(lines, phrase.Thousands(n)+" "+fmt.Sprintf(format, args...))
+		}
+	}
+	add(g.Delivered, "delivered")
+	add(g.Died, "died again: %s", g.DiedOf)
+	add(g.Erased, "erased meanwhile")
+	add(g.Waiting, "wait in the stream and go on without us")
+	add(g.Already, "replayed by another run, or by one that was cut off")
+	add(g.Gone, "removed by somebody else")
+	for _, why := range Whys() {
+		add(g.Left[why], "left: %s%s", left(why), why.Detail(g.Example))
+	}
+	return lines
+}
+
+// Detail adds to Invalid which field is wrong.
+func (w Why) Detail(example string) string {
+	if w != Invalid || example == "" {
+		return ""
+	}
+	return " (" + example + ")"
+}
+
+// Words are a line such as "12 letters: 9 replayed (9 delivered), 3 left".
+func (t Totals) Words() string {
+	parts := []string{phrase.Thousands(t.Replayed) + " replayed"}
+	add := func(n int, what string) {
+		if n > 0 {
+			parts = append(parts, phrase.Thousands(n)+" "+what)
+		}
+	}
+	var of []string
+	for _, o := range []struct {
+		n    int
+		what string
+	}{{t.Delivered, "delivered"}, {t.Died, "died again"}, {t.Erased, "erased"}, {t.Waiting, "waiting"}} {
+		if o.n > 0 {
+			of = append(of, phrase.Thousands(o.n)+" "+o.what)
+		}
+	}
+	if len(of) > 0 {
+		parts[0] += " (" + strings.Join(of, ", ") + ")"
+	}
+	add(t.Already, "replayed before or by another run")
+	add(t.Gone, "removed by somebody else")
+	parts = append(parts, phrase.Thousands(t.Left)+" left")
+	return phrase.Plural(t.Matched, "letter") + ": " + strings.Join(parts, ", ")
+}
+
+// Words are a line such as "replay: 120 delivered, 3 died again, 40 waiting".
+func (p Progress) Words() string {
+	parts := []string{fmt.Sprintf("%s: %s delivered, %s died again, %s waiting", p.Phase,
+		phrase.Thousands(p.Delivered), phrase.Thousands(p.Died), phrase.Thousands(p.Waiting))}
+	for _, provider := range slices.Sorted(maps.Keys(p.Ahead)) {
+		switch n := p.Ahead[provider]; {
+		case n < 0:
+			parts = append(parts, "no worker has ever run for "+provider)
+		case n > 0:
+			parts = append(parts, fmt.Sprintf("about %s ahead at %s", phrase.Plural(n, "event"), provider))
+		}
+	}
+	for _, provider := range slices.Sorted(maps.Keys(p.Yielding)) {
+		parts = append(parts, fmt.Sprintf("yielding to live events, which wait %s for %s", p.Yielding[provider].Round(100*time.Millisecond), provider))
+	}
+	return strings.Join(parts, "; ")
+}

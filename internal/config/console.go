@@ -1,0 +1,55 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Console is where operators see letters in a browser, and who may.
+type Console struct {
+	Addr         string        `name:"console-addr" env:"CONSOLE_ADDR" default:"127.0.0.1:8090" help:"Where the console is served; any address but loopback demands a password."`
+	Password     Secret        `name:"console-password" env:"CONSOLE_PASSWORD" placeholder:"SECRET" help:"What operators log in with, beside their name."`
+	PasswordFile string        `name:"console-password-file" env:"CONSOLE_PASSWORD_FILE" placeholder:"PATH" help:"File with the password, instead of the password."`
+	TLSCert      string        `name:"console-tls-cert" env:"CONSOLE_TLS_CERT" placeholder:"PATH" help:"Certificate of the console, PEM; it is served by https then."`
+	TLSKey       string        `name:"console-tls-key" env:"CONSOLE_TLS_KEY" placeholder:"PATH" help:"Key of that certificate, PEM."`
+	Hosts        []string      `name:"console-hosts" env:"CONSOLE_HOSTS" placeholder:"NAME,…" help:"Names by which browsers reach the console, beside localhost and the host of its address."`
+	Session      time.Duration `name:"console-session" env:"CONSOLE_SESSION" default:"1h" min:"1m" max:"24h" help:"Time without a click after which an operator has to log in again."`
+}
+
+// AfterApply checks what kong's tags cannot say.
+func (c *Console) AfterApply(check *Check) error {
+	host, port, err := net.SplitHostPort(c.Addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil && check.Sound("CONSOLE_ADDR") {
+		check.Problem("CONSOLE_ADDR", Quote(c.Addr), "must be host:port or :port, with a port from 0 to 65535")
+	}
+	if check.Sound("CONSOLE_ADDR", "CONSOLE_PASSWORD", "CONSOLE_PASSWORD_FILE") && !loopback(host) && !c.Password.IsSet() {
+		check.Problem("CONSOLE_PASSWORD", "not set", "must be given (or CONSOLE_PASSWORD_FILE) when CONSOLE_ADDR ("+c.Addr+") is not loopback")
+	}
+	for _, name := range c.Hosts {
+		if strings.ContainsAny(name, "/: \t") && net.ParseIP(name) == nil {
+			check.Problem("CONSOLE_HOSTS", Quote(name), "must be names such as console.example.com, without scheme and port, separated by commas")
+		}
+	}
+	switch {
+	case c.TLSCert == "" && c.TLSKey != "":
+		check.Problem("CONSOLE_TLS_CERT", "not set", "must be given together with CONSOLE_TLS_KEY")
+	case c.TLSCert != "" && c.TLSKey == "":
+		check.Problem("CONSOLE_TLS_KEY", "not set", "must be given together with CONSOLE_TLS_CERT")
+	case c.TLSCert != "":
+		check.pair("CONSOLE_TLS_CERT", c.TLSCert, "CONSOLE_TLS_KEY", c.TLSKey)
+	}
+	return nil
+}
+
+// loopback reports whether nobody but this machine can reach the host. A name
+// other than localhost may lead anywhere.
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
