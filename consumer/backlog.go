@@ -17,10 +17,24 @@ type Backlog struct {
 
 // Pending asks the server what waits. It costs it three questions.
 func (c *Consumer) Pending(ctx context.Context) (Backlog, error) {
-	at := c.at.Load()
-	cons, err := at.stream.Consumer(ctx, c.provider)
+	return pending(ctx, c.at.Load().stream, c.provider)
+}
+
+// Pending asks the server what waits, for whoever has no Consumer open. The
+// error is jetstream.ErrStreamNotFound or jetstream.ErrConsumerNotFound where
+// there is none.
+func Pending(ctx context.Context, js jetstream.JetStream, provider string) (Backlog, error) {
+	stream, err := js.Stream(ctx, EventsStream)
 	if err != nil {
-		return Backlog{}, fmt.Errorf("%s: %w", consumerName(c.provider), err)
+		return Backlog{}, fmt.Errorf("%s: %w", streamName(EventsStream), err)
+	}
+	return pending(ctx, stream, provider)
+}
+
+func pending(ctx context.Context, stream jetstream.Stream, provider string) (Backlog, error) {
+	cons, err := stream.Consumer(ctx, provider)
+	if err != nil {
+		return Backlog{}, fmt.Errorf("%s: %w", consumerName(provider), err)
 	}
 	info := cons.CachedInfo()
 	b := Backlog{Pending: int(info.NumPending) + info.NumAckPending}
@@ -28,8 +42,8 @@ func (c *Consumer) Pending(ctx context.Context) (Backlog, error) {
 		return b, nil
 	}
 	// The first event after the floor is by definition not acknowledged.
-	for _, subject := range filterSubjects(c.provider) {
-		msg, err := at.stream.GetMsg(ctx, info.AckFloor.Stream+1, jetstream.WithGetMsgSubject(subject))
+	for _, subject := range filterSubjects(provider) {
+		msg, err := stream.GetMsg(ctx, info.AckFloor.Stream+1, jetstream.WithGetMsgSubject(subject))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			continue
 		}

@@ -1,0 +1,92 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go"
+)
+
+// AnnouncerSettings are what an Announcer needs.
+type AnnouncerSettings struct {
+	Pod     string // another name at each start
+	Version string
+	Every   time.Duration // 0: Every
+	Log     *slog.Logger
+}
+
+// Announcer tells who listens what this worker does.
+type Announcer struct {
+	AnnouncerSettings
+	started time.Time
+	refused chan struct{} // closed when the broker does not let us
+	once    sync.Once
+}
+
+// NewAnnouncer belongs to a worker that starts now and has counted nothing.
+func NewAnnouncer(s AnnouncerSettings) *Announcer {
+	if s.Every == 0 {
+		s.Every = Every
+	}
+	return &Announcer{AnnouncerSettings: s, started: time.Now(), refused: make(chan struct{})}
+}
+
+// Run announces now and every two seconds, until ctx ends or the broker
+// refuses it. count is asked for the figures by provider. While the broker is
+// away nothing is announced: it would arrive late, all at once.
+func (a *Announcer) Run(ctx context.Context, nc *nats.Conn, count func() map[string]Figures) {
+	round := time.NewTicker(a.Every)
+	defer round.Stop()
+	for {
+		if nc.IsConnected() {
+			a.announce(nc, count(), false)
+		}
+		select {
+		case <-round.C:
+		case <-ctx.Done():
+			return
+		case <-a.refused:
+			return
+		}
+	}
+}
+
+// End announces a last time, when nothing is counted any more.
+func (a *Announcer) End(nc *nats.Conn, count map[string]Figures) {
+	select {
+	case <-a.refused:
+	default:
+		a.announce(nc, count, true)
+	}
+}
+
+func (a *Announcer) announce(nc *nats.Conn, count map[string]Figures, ended bool) {
+	body, err := json.Marshal(Announcement{Pod: a.Pod, Started: a.started.UTC(), AgeMS: time.Since(a.started).Milliseconds(),
+		Version: a.Version, Ended: ended, Providers: count})
+	if err == nil {
+		err = nc.Publish(Subject, body)
+	}
+	if err != nil {
+		a.Log.Debug("figures not announced", "err", err)
+	}
+}
+
+// Refused takes an error that the connection was told of. It reports whether
+// the error was about the announcements; they end with the first, in one
+// warning.
+func (a *Announcer) Refused(err error) bool {
+	if !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), "Publish to "+strconv.Quote(Subject)) {
+		return false
+	}
+	a.once.Do(func() {
+		close(a.refused)
+		a.Log.Warn("this worker's figures are not announced: its NATS user may not publish there", "subject", Subject)
+	})
+	return true
+}
