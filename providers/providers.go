@@ -67,7 +67,7 @@ type Answer struct {
 	Status     int           // HTTP status; 0 when no answer came
 	Code       string        // what a record dies of when it alone is to blame: http_400, ambiguous_response, unavailable; empty for OK and Partial
 	Reason     string        // one line of at most 256 bytes, scrubbed
-	Hint       string        // which variable to look at, where a person may have to mend something
+	Hint       string        // which variable to look at, or that there is none to; empty when there is nothing to say
 	RetryAfter time.Duration // the pause the provider asked for, capped; 0 when it did not
 	Refusals   []Refusal     // records the provider refused by name, by rising Index
 }

@@ -59,15 +59,20 @@ func outages() []outage {
 	byRule := func(rule sandbox.Rule) func(*world, string) {
 		return func(w *world, provider string) { w.fault(provider, rule) }
 	}
+	same := func(words ...string) map[string][]string {
+		return map[string][]string{event.CleverTap: words, event.Courier: words}
+	}
 	putRight := func(w *world, provider string) { w.fault(provider) }
 	return []outage{
 		{"401", nil, byRule(sandbox.Rule{Effect: sandbox.Status, Status: 401}), putRight, "unauthorized", false, map[string][]string{
 			event.CleverTap: {`"hint":`, "CLEVERTAP_ACCOUNT_ID", "CLEVERTAP_PASSCODE"}, event.Courier: {`"hint":`, "COURIER_API_KEY"},
 		}},
-		{"503", nil, byRule(sandbox.Rule{Effect: sandbox.Status, Status: 503}), putRight, "unavailable", false, nil},
+		{"503", nil, byRule(sandbox.Rule{Effect: sandbox.Status, Status: 503}), putRight, "unavailable", false, same("by itself")},
 		{"429 with Retry-After", []string{"HOLD_MAX=1s"},
-			byRule(sandbox.Rule{Effect: sandbox.Status, Status: 429, RetryAfter: time.Second}), putRight, "throttled", false, nil},
-		{"a hang", []string{"HTTP_TIMEOUT=300ms"}, byRule(sandbox.Rule{Effect: sandbox.Hang}), putRight, "unavailable", true, nil},
+			byRule(sandbox.Rule{Effect: sandbox.Status, Status: 429, RetryAfter: time.Second}), putRight, "throttled", false, map[string][]string{
+				event.CleverTap: {"CLEVERTAP_MAX_CONCURRENT"}, event.Courier: {"COURIER_MAX_CONCURRENT"},
+			}},
+		{"a hang", []string{"HTTP_TIMEOUT=300ms"}, byRule(sandbox.Rule{Effect: sandbox.Hang}), putRight, "unavailable", true, same("HTTP_TIMEOUT")},
 		{"resets", nil, byRule(sandbox.Rule{Effect: sandbox.Reset}), putRight, "unavailable", false, nil},
 		{"a closed port", nil, closePort, openPort, "unavailable", false, nil},
 	}

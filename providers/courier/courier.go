@@ -105,8 +105,11 @@ func New(s Settings) (*Client, error) {
 				"Content-Type":  {"application/json"},
 				"User-Agent":    {"tokenrelay"},
 			},
-			CheckAccess:   "check COURIER_API_KEY and COURIER_REGION",
-			CheckURL:      "check COURIER_BASE_URL and COURIER_REGION",
+			Variables: call.Variables{
+				Access:      "COURIER_API_KEY and COURIER_REGION",
+				Address:     "COURIER_BASE_URL and COURIER_REGION",
+				Concurrency: "COURIER_MAX_CONCURRENT",
+			},
 			Timeout:       s.Timeout,
 			MaxRetryAfter: s.MaxRetryAfter,
 			Connections:   s.MaxConcurrent,

@@ -219,7 +219,7 @@ func TestAnswers(t *testing.T) {
 	unnamed := func(status int, reason string) providers.Answer {
 		return providers.Answer{
 			Result: providers.Refused, Status: status, Code: fmt.Sprintf("http_%d", status), Reason: reason,
-			Hint: "check COURIER_BASE_URL and COURIER_REGION",
+			Hint: elsewhere,
 		}
 	}
 	for name, c := range map[string]struct {
@@ -243,11 +243,11 @@ func TestAnswers(t *testing.T) {
 		"no message":   {400, `{"message":null,"type":"x"}`, unnamed(400, "Courier: HTTP 400: x")},
 		"other types":  {400, `{"message":{},"type":7}`, unnamed(400, "Courier: HTTP 400: Bad Request")},
 		"page":         {409, "<html><title>Proxy</title>", unnamed(409, `Courier: HTTP 409: an HTML page titled "Proxy"`)},
-		"wrong key":    {401, couriers, providers.Answer{Result: providers.Unauthorized, Status: 401, Code: "http_401", Reason: "Courier: HTTP 401: " + said, Hint: "check COURIER_API_KEY and COURIER_REGION"}},
-		"forbidden":    {403, "", providers.Answer{Result: providers.Unauthorized, Status: 403, Code: "http_403", Reason: "Courier: HTTP 403: Forbidden", Hint: "check COURIER_API_KEY and COURIER_REGION"}},
-		"too many":     {429, couriers, providers.Answer{Result: providers.Throttled, Status: 429, Code: "http_429", Reason: "Courier: HTTP 429: " + said}},
-		"too slow":     {408, couriers, providers.Answer{Result: providers.Unavailable, Status: 408, Code: "http_408", Reason: "Courier: HTTP 408: " + said}},
-		"server error": {500, couriers, providers.Answer{Result: providers.Unavailable, Status: 500, Code: "http_500", Reason: "Courier: HTTP 500: " + said}},
+		"wrong key":    {401, couriers, providers.Answer{Result: providers.Unauthorized, Status: 401, Code: "http_401", Reason: "Courier: HTTP 401: " + said, Hint: access}},
+		"forbidden":    {403, "", providers.Answer{Result: providers.Unauthorized, Status: 403, Code: "http_403", Reason: "Courier: HTTP 403: Forbidden", Hint: access}},
+		"too many":     {429, couriers, providers.Answer{Result: providers.Throttled, Status: 429, Code: "http_429", Reason: "Courier: HTTP 429: " + said, Hint: crowded}},
+		"too slow":     {408, couriers, providers.Answer{Result: providers.Unavailable, Status: 408, Code: "http_408", Reason: "Courier: HTTP 408: " + said, Hint: theirs}},
+		"server error": {500, couriers, providers.Answer{Result: providers.Unavailable, Status: 500, Code: "http_500", Reason: "Courier: HTTP 500: " + said, Hint: theirs}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -198,6 +198,7 @@ func testClosedPort(t *testing.T, s Subject) {
 	if !strings.Contains(a.Reason, "connection refused") {
 		t.Errorf("reason %q", a.Reason)
 	}
+	wantHint(t, a, "_BASE_URL", "_REGION", "HTTPS_PROXY")
 }
 
 func testNoSuchHost(t *testing.T, s Subject) {
@@ -208,6 +209,7 @@ func testNoSuchHost(t *testing.T, s Subject) {
 	if !strings.Contains(a.Reason, "no such host") && !strings.Contains(a.Reason, "DNS failure") {
 		t.Errorf("reason %q", a.Reason)
 	}
+	wantHint(t, a, "_BASE_URL", "_REGION")
 }
 
 func testNotTLS(t *testing.T, s Subject) {

@@ -73,6 +73,7 @@ func Run(t *testing.T, s Subject) {
 		{"no cookies", testNoCookies},
 		{"records are the caller's again", testRecordsReturned},
 		{"path before the provider's", testPathPrefix},
+		{"hints", testHints},
 		{"nothing leaks", testLeaks},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -33,8 +33,7 @@ type Settings struct {
 	Method        string
 	Header        http.Header // sent as it is; shared by all calls and never changed
 	Frame         Frame
-	CheckAccess   string // the hint for refused credentials
-	CheckURL      string // the hint when somebody else answers
+	Variables     Variables
 	Timeout       time.Duration
 	MaxRetryAfter time.Duration
 	Connections   int // idle ones kept open

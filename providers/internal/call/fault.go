@@ -19,47 +19,46 @@ var (
 	errNotHTTP   = errors.New("an answer that is not final")
 )
 
-// describe says in a few words why no whole answer came: first words that are
-// ours, then the error's own, which may quote what the other side sent.
-// misdirected reports that the address itself looks wrong.
-func (c *Client) describe(err error) (ours, theirs string, misdirected bool) {
+// describe says in a few words why no whole answer came: what in words that
+// are ours, then the error's own, which may quote what the other side sent.
+func (c *Client) describe(err error) (what, text string, why trouble) {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // without the URL, which holds a user's id and token
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		if dns.IsNotFound {
-			return "no such host", "", true
+			return "no such host", "", elsewhere
 		}
-		return "DNS failure", "", false
+		return "DNS failure", "", unreachable
 	}
 	if isTLS(err) {
-		return "TLS", err.Error(), true
+		return "TLS", err.Error(), elsewhere
 	}
 	switch {
 	case errors.Is(err, c.late):
-		return err.Error(), "", false
+		return err.Error(), "", slow
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return "the call was interrupted", "", false
+		return "the call was interrupted", "", interrupted
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "connection refused", "", false
+		return "connection refused", "", unreachable
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return "connection reset", "", false
+		return "connection reset", "", theirs
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return "host unreachable", "", false
+		return "host unreachable", "", unreachable
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "connection closed before the end of the answer", "", false
+		return "connection closed before the end of the answer", "", theirs
 	case errors.Is(err, errOversized), errors.Is(err, errNotHTTP):
-		return err.Error(), "", false
+		return err.Error(), "", elsewhere
 	}
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
-		return "time-out while connecting", "", false
+		return "time-out while connecting", "", unreachable
 	}
 	if _, ok := errors.AsType[textproto.ProtocolError](err); ok {
-		return "no usable answer", "malformed HTTP headers", false
+		return "no usable answer", "malformed HTTP headers", elsewhere
 	}
 	// What net/http quotes is what the other side sent.
-	text, _, _ := strings.Cut(err.Error(), `"`)
-	return "no usable answer", strings.TrimSpace(text), false
+	text, _, _ = strings.Cut(err.Error(), `"`)
+	return "no usable answer", strings.TrimSpace(text), elsewhere
 }
 
 func isTLS(err error) bool {

@@ -26,34 +26,34 @@ func (c *Client) Judge(r *Reply, text string, records []providers.Record) provid
 		Code:       Code(r.Status),
 		RetryAfter: c.retryAfter(r.Header),
 	}
+	var why trouble
 	switch status := r.Status; {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		a.Result, a.Hint = providers.Unauthorized, c.settings.CheckAccess
+		a.Result, why = providers.Unauthorized, access
 	case status == http.StatusTooManyRequests:
-		a.Result = providers.Throttled
+		a.Result, why = providers.Throttled, crowded
 	case status >= 300 && status < 400:
-		a.Result, a.Hint = providers.Misconfigured, c.settings.CheckURL
+		a.Result, why = providers.Misconfigured, elsewhere
 		text = target(r.Header)
 	case status == http.StatusRequestTimeout, status >= 500, !r.Whole():
-		a.Result = providers.Unavailable
+		a.Result, why = providers.Unavailable, theirs
 	default:
-		a.Result, a.Hint = providers.Refused, c.settings.CheckURL
+		a.Result, why = providers.Refused, elsewhere
 	}
 
 	head := c.Head(r.Status)
 	switch {
 	case a.Result == providers.Unavailable && !r.Whole():
-		ours, theirs, misdirected := c.describe(r.fault)
-		head, text = head+": "+ours, theirs
-		if misdirected {
-			a.Hint = c.settings.CheckURL
-		}
+		var what string
+		what, text, why = c.describe(r.fault)
+		head += ": " + what
 	case text == "":
 		if text = page(r.Body); text == "" {
 			text = http.StatusText(r.Status)
 		}
 	}
 	a.Reason = c.Scrubber(records).Line(head, text)
+	a.Hint = c.hint(why)
 	return a
 }
 
@@ -65,8 +65,12 @@ func (c *Client) Ambiguous(r *Reply, problem string, records []providers.Record)
 		Status: r.Status,
 		Code:   CodeAmbiguous,
 		Reason: c.Scrubber(records).Line(c.Head(r.Status)+": "+problem, page(r.Body)),
-		Hint:   c.settings.CheckURL,
+		Hint:   c.hint(elsewhere),
 	}
+}
+
+func (c *Client) hint(t trouble) string {
+	return c.settings.Variables.hint(t, c.settings.Provider)
 }
 
 // Misuse is the answer to a call that was never made.
