@@ -24,6 +24,7 @@ import (
 	"github.com/tokenrelay/tokenrelay/internal/config"
 	"github.com/tokenrelay/tokenrelay/internal/delivery"
 	"github.com/tokenrelay/tokenrelay/internal/fleet"
+	"github.com/tokenrelay/tokenrelay/internal/flow"
 	"github.com/tokenrelay/tokenrelay/internal/ops"
 	"github.com/tokenrelay/tokenrelay/providers"
 )
@@ -39,11 +40,13 @@ type Worker struct {
 	server    *ops.Server
 	conn      *nats.Conn
 	board     *fleet.Board
+	announcer *flow.Announcer
 
 	stop, work             context.Context
 	stopPulling, stopCalls context.CancelFunc
-	desks                  sync.WaitGroup // ends with the last message settled
-	helpers                sync.WaitGroup // the board's watch, the figures
+	desks                  map[string]*delivery.Desk
+	delivering             sync.WaitGroup // of the desks; ends with the last message settled
+	helpers                sync.WaitGroup // the board's watch, the figures, the announcements
 	endHelpers             context.CancelFunc
 	consumers              []*consumer.Consumer
 	providers              []providers.Provider
@@ -54,8 +57,9 @@ type Worker struct {
 func New(settings config.Worker, force bool, log *slog.Logger) *Worker {
 	w := &Worker{
 		settings: settings, force: force, log: log, self: podName(),
-		registry: ops.NewRegistry(), readiness: &ops.Readiness{},
+		registry: ops.NewRegistry(), readiness: &ops.Readiness{}, desks: map[string]*delivery.Desk{},
 	}
+	w.announcer = flow.NewAnnouncer(flow.AnnouncerSettings{Pod: w.self, Version: ops.BuildInfo().Version, Log: log})
 	w.server = ops.NewServer(settings.HTTP.Addr, w.readiness, w.registry, log)
 	return w
 }
@@ -108,7 +112,11 @@ func (w *Worker) Start(ctx context.Context) error {
 				w.log.Warn("NATS is away; the client reconnects", "err", err)
 			}
 		}),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { w.log.Warn("NATS", "err", err) }))
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if !w.announcer.Refused(err) {
+				w.log.Warn("NATS", "err", err)
+			}
+		}))
 	if err != nil {
 		return err
 	}
@@ -135,6 +143,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	}
 	w.stop, w.stopPulling = context.WithCancel(context.WithoutCancel(ctx))
 	w.work, w.stopCalls = context.WithCancel(context.WithoutCancel(ctx))
+	w.announcer.Begin()
 	deliveryMetrics := delivery.NewMetrics(w.registry)
 	sources := map[string]ops.Source{}
 	var maxAge time.Duration
@@ -159,11 +168,13 @@ func (w *Worker) Start(ctx context.Context) error {
 			Metrics: deliveryMetrics, Log: w.log, EventMaxAge: maxAge,
 			RetryMaxElapsed: w.settings.Delivery.RetryMaxElapsed, MaxAttempts: w.settings.Delivery.MaxAttempts,
 		}))
-		w.desks.Go(func() { desk.Run(w.stop, w.work) })
+		w.desks[name] = desk
+		w.delivering.Go(func() { desk.Run(w.stop, w.work) })
 	}
 	fleetFigures := ops.NewFigures(ops.FiguresOptions{Sources: sources, MaxAge: maxAge, Log: w.log})
 	w.registry.MustRegister(fleetFigures)
 	w.helpers.Go(func() { fleetFigures.Run(helping) })
+	w.helpers.Go(func() { w.announcer.Run(helping, conn, w.counted) })
 	w.readiness.SetStarted()
 	w.log.Info("worker is ready", "pod", w.self)
 	return nil
@@ -207,7 +218,7 @@ func (w *Worker) Stop(ctx context.Context) error {
 	if w.stopPulling != nil {
 		w.stopPulling()
 		settled := make(chan struct{})
-		go func() { w.desks.Wait(); close(settled) }()
+		go func() { w.delivering.Wait(); close(settled) }()
 		select {
 		case <-settled:
 		case <-ctx.Done():
@@ -230,6 +241,7 @@ func (w *Worker) Stop(ctx context.Context) error {
 		w.helpers.Wait()
 	}
 	if w.conn != nil {
+		w.announcer.End(w.conn, w.counted())
 		if err := w.conn.FlushWithContext(last); err != nil {
 			errs = append(errs, fmt.Errorf("acks may not have reached the broker: %w", err))
 		}

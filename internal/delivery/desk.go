@@ -115,6 +115,9 @@ func (d *Desk) Run(stop, work context.Context) {
 	d.storing.Wait()
 }
 
+// Figures are what this desk has counted, and has open, now.
+func (d *Desk) Figures() Figures { return d.metrics.figures() }
+
 // sendWithPermits takes a permit first and pulls only then, so that no pod
 // hoards what it cannot send. A permit is kept while there is work and while
 // there is none, until it is lost, asked for, or the desk stops.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/providers"
@@ -137,4 +138,29 @@ func (m *metrics) accepted(latency time.Duration, replayed bool) {
 		observer = m.replay
 	}
 	observer.Observe(max(0, latency.Seconds()))
+}
+
+// Figures are what a desk ended since it started, by outcome, and what it has
+// open and holds now.
+type Figures struct {
+	Delivered, Dead, Skipped, Erased uint64
+	OpenCalls, Permits               int
+}
+
+// figures reads the series back, so that nothing is counted twice.
+func (m *metrics) figures() Figures {
+	return Figures{
+		Delivered: uint64(valueOf(m.events[outcomeDelivered])), Dead: uint64(valueOf(m.events[outcomeDead])),
+		Skipped: uint64(valueOf(m.events[outcomeSkipped])), Erased: uint64(valueOf(m.events[outcomeErased])),
+		OpenCalls: int(valueOf(m.open)), Permits: int(valueOf(m.permits)),
+	}
+}
+
+// valueOf is 0 for a series that is neither a counter nor a gauge.
+func valueOf(series prometheus.Metric) float64 {
+	var value dto.Metric
+	if series.Write(&value) != nil {
+		return 0
+	}
+	return value.GetCounter().GetValue() + value.GetGauge().GetValue()
 }

@@ -24,18 +24,21 @@ type AnnouncerSettings struct {
 // Announcer tells who listens what this worker does.
 type Announcer struct {
 	AnnouncerSettings
-	started time.Time
+	started time.Time     // zero: not begun
 	refused chan struct{} // closed when the broker does not let us
 	once    sync.Once
 }
 
-// NewAnnouncer belongs to a worker that starts now and has counted nothing.
+// NewAnnouncer says nothing before Begin.
 func NewAnnouncer(s AnnouncerSettings) *Announcer {
 	if s.Every == 0 {
 		s.Every = Every
 	}
-	return &Announcer{AnnouncerSettings: s, started: time.Now(), refused: make(chan struct{})}
+	return &Announcer{AnnouncerSettings: s, refused: make(chan struct{})}
 }
+
+// Begin is the moment from which the worker counts; before Run.
+func (a *Announcer) Begin() { a.started = time.Now() }
 
 // Run announces now and every two seconds, until ctx ends or the broker
 // refuses it. count is asked for the figures by provider. While the broker is
@@ -57,8 +60,12 @@ func (a *Announcer) Run(ctx context.Context, nc *nats.Conn, count func() map[str
 	}
 }
 
-// End announces a last time, when nothing is counted any more.
+// End announces a last time, when nothing is counted any more and Run has
+// returned. It does nothing for a worker that never began.
 func (a *Announcer) End(nc *nats.Conn, count map[string]Figures) {
+	if a.started.IsZero() {
+		return
+	}
 	select {
 	case <-a.refused:
 	default:

@@ -73,7 +73,7 @@ var modules = map[string]string{
 	"nats":        "github.com/nats-io/nats.go github.com/nats-io/nuid",
 	"nats-server": "github.com/nats-io/nats-server/v2",
 	"progressbar": "github.com/schollz/progressbar/v3",
-	"prometheus":  "github.com/prometheus/client_golang",
+	"prometheus":  "github.com/prometheus/client_golang github.com/prometheus/client_model",
 	"sync":        "golang.org/x/sync",
 	"term":        "golang.org/x/term",
 	"time":        "golang.org/x/time",
