@@ -73,6 +73,8 @@ func Run(t *testing.T, s Subject) {
 		{"no cookies", testNoCookies},
 		{"records are the caller's again", testRecordsReturned},
 		{"path before the provider's", testPathPrefix},
+		{"gzip", testGzip},
+		{"no text", testNoText},
 		{"hints", testHints},
 		{"nothing leaks", testLeaks},
 	} {

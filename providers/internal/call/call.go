@@ -128,6 +128,7 @@ func (c *Client) Do(ctx context.Context, u *url.URL, records []providers.Record)
 		case len(reply.Body) > maxAnswer:
 			reply.fault = errOversized
 		}
+		c.inflate(&reply)
 	}
 	return reply
 }
@@ -143,10 +144,14 @@ func (c *Client) emptyBuffer() *bytes.Buffer {
 
 // Free gives the reply's buffer to the next call.
 func (c *Client) Free(r *Reply) {
-	if r.buffer != nil && r.buffer.Cap() <= keepBuffer {
-		c.buffers.Put(r.buffer)
-	}
+	c.free(r.buffer)
 	r.buffer, r.Body = nil, nil
+}
+
+func (c *Client) free(used *bytes.Buffer) {
+	if used != nil && used.Cap() <= keepBuffer {
+		c.buffers.Put(used)
+	}
 }
 
 // causeOf prefers the reason why ctx ended over the error that followed from

@@ -112,16 +112,22 @@ func target(h http.Header) string {
 	return "a redirect to " + u.Scheme + "://" + u.Host + ", not followed"
 }
 
+// maxPage is how much of a text is looked at.
+const maxPage = 1 << 10
+
 // page is what can be said about a body in no known format: a proxy's page by
-// its title, a text by its beginning. JSON may echo a record in ways that
-// redaction does not know, so none of it is shown.
+// its title, a text by its beginning, other bytes by their number. JSON may
+// echo a record in ways that redaction does not know, so none of it is shown.
 func page(body []byte) string {
+	if other := noText(body); other != "" {
+		return other
+	}
 	body = bytes.TrimSpace(body)
 	if len(body) == 0 || body[0] == '{' || body[0] == '[' {
 		return ""
 	}
 	if body[0] != '<' {
-		return string(body[:min(len(body), 1<<10)])
+		return string(body[:min(len(body), maxPage)])
 	}
 	low := bytes.ToLower(body[:min(len(body), 4<<10)])
 	if from := bytes.Index(low, []byte("<title>")); from >= 0 {
