@@ -36,6 +36,7 @@ var rules = map[string]rule{
 
 	"internal/broker":            {"", "nats-server", "the embedded server; its streams are the consumer's matter"},
 	"internal/broker/brokertest": {"internal/broker", "nats", "for tests only"},
+	"internal/browsertest":       {"", "chromedp", "for tests only; it knows pages, and none of ours"},
 	"internal/config":            {"", "backoff kong nats", "reads settings; what they are for is the app's matter"},
 	"internal/ops":               {"", "nats prometheus tint", "shows what it is told; the app hands in whom to ask"},
 	"internal/fleet":             {"", "backoff json nats", "permits and holds are records in a bucket; what a provider answered is delivery's matter"},
@@ -68,6 +69,7 @@ var rules = map[string]rule{
 // there are for tests.
 var modules = map[string]string{
 	"backoff":     "github.com/cenkalti/backoff/v4",
+	"chromedp":    "github.com/chromedp/chromedp github.com/chromedp/cdproto",
 	"json":        "github.com/go-json-experiment/json",
 	"kong":        "github.com/alecthomas/kong",
 	"nats":        "github.com/nats-io/nats.go github.com/nats-io/nuid",
@@ -180,5 +182,6 @@ func TestNoBinaryLinksTheTestingPackage(t *testing.T) {
 
 // isTestSupport says whether a package, or the package of a file, is for tests.
 func isTestSupport(path string) bool {
-	return strings.HasPrefix(path, "providers/providerstest") || strings.HasPrefix(path, "internal/broker/brokertest")
+	return strings.HasPrefix(path, "providers/providerstest") || strings.HasPrefix(path, "internal/broker/brokertest") ||
+		strings.HasPrefix(path, "internal/browsertest")
 }
