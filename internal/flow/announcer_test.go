@@ -77,18 +77,9 @@ func next(t *testing.T, heard *nats.Subscription) flow.Announcement {
 // everything else that it is refused stays the worker's matter.
 func TestWhoMayNotAnnounceStops(t *testing.T) {
 	t.Parallel()
-	broker, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true,
-		Users: []*server.User{{Username: "worker", Password: "secret", Permissions: &server.Permissions{
-			Publish: &server.SubjectPermission{Deny: []string{"tokenrelay.>"}},
-		}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	broker.Start()
-	t.Cleanup(func() { broker.Shutdown(); broker.WaitForShutdown() })
-	if !broker.ReadyForConnections(patience) {
-		t.Fatal("the broker does not start")
-	}
+	broker := start(t, server.Options{Users: []*server.User{{Username: "worker", Password: "secret", Permissions: &server.Permissions{
+		Publish: &server.SubjectPermission{Deny: []string{"tokenrelay.>"}},
+	}}}})
 	log := &book{}
 	a := flow.NewAnnouncer(flow.AnnouncerSettings{Pod: "pod-1", Every: time.Millisecond, Log: slog.New(slog.NewTextHandler(log, nil))})
 	others := make(chan error, 1)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tokenrelay/tokenrelay/consumer"
@@ -98,8 +97,8 @@ func isMissing(err error) bool {
 
 // plain is one line for a person.
 func plain(err error) string {
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) {
-		return "JetStream does not answer: it has no leader, or this user may not ask"
+	if consumer.Transient(err) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) { // which is what the client makes of no answer
+		return "JetStream does not answer: it is off or without a leader, or this user may not ask"
 	}
 	return err.Error()
 }

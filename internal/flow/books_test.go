@@ -93,8 +93,8 @@ func TestRate(t *testing.T) {
 	want(3*s, 200)
 	b.hearTold(told{at: 4 * s, pod: "new", age: 2 * s, delivered: 20})
 	want(4*s, 210)
-	for i := range time.Duration(5) { // nothing more: it fades out in ten seconds
-		b.hearTold(told{at: (5 + 2*i) * s, pod: "old", age: (104 + 2*i) * s, delivered: 5400})
+	for at := 5 * s; at <= 13*s; at += 2 * s { // nothing more: it fades out in ten seconds
+		b.hearTold(told{at: at, pod: "old", age: 99*s + at, delivered: 5400})
 	}
 	want(14*s, 10)
 	b.hearTold(told{at: 15 * s, pod: "new", age: 13 * s, delivered: 20, ended: true})

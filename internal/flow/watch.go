@@ -134,7 +134,7 @@ func (w *Watch) listen(ctx context.Context, heard *nats.Subscription) error {
 		message, err := heard.NextMsgWithContext(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the end that was asked for
 		case errors.Is(err, nats.ErrSlowConsumer): // some were not heard; the next ones say as much
 			continue
 		case errors.Is(err, nats.ErrPermissionViolation):

@@ -5,11 +5,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tokenrelay/tokenrelay/consumer"
@@ -171,6 +173,18 @@ func TestAfterABrokerRestartTheWatchGoesOn(t *testing.T) {
 	repeat(t, say(25), w, func(s flow.Snapshot) bool {
 		p := of(t, s, event.CleverTap)
 		return s.Away == "" && p.Pods == 1 && p.Delivered == 25 && p.Waiting == 2
+	})
+}
+
+// Core NATS alone: who announces is heard, and what cannot be asked is said.
+func TestWithoutJetStreamTheWatchSaysSo(t *testing.T) {
+	t.Parallel()
+	broker := start(t, server.Options{})
+	nc, _ := brokertest.Connect(t, broker.ClientURL())
+	w := watch(t, broker.ClientURL())
+	repeat(t, func() { _ = nc.Publish(flow.Subject, announcement("a", 0, 5, 1, false)) }, w, func(s flow.Snapshot) bool {
+		p := of(t, s, event.CleverTap)
+		return strings.HasPrefix(s.Away, "JetStream does not answer") && p.Delivered == 5 && !p.Known
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tokenrelay/tokenrelay/consumer"
@@ -41,6 +42,22 @@ func run(t *testing.T, w *flow.Watch) {
 			t.Errorf("the watch ended with %v", err)
 		}
 	})
+}
+
+// start runs a server with settings that a broker of the project has not.
+func start(t *testing.T, options server.Options) *server.Server {
+	t.Helper()
+	options.Host, options.Port, options.NoSigs, options.NoLog = "127.0.0.1", -1, true, true
+	broker, err := server.NewServer(&options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker.Start()
+	t.Cleanup(func() { broker.Shutdown(); broker.WaitForShutdown() })
+	if !broker.ReadyForConnections(patience) {
+		t.Fatal("the broker does not start")
+	}
+	return broker
 }
 
 // await returns the first snapshot that is as wanted.
