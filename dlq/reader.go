@@ -34,11 +34,25 @@ func Open(ctx context.Context, js jetstream.JetStream) (*Reader, error) {
 
 // Last is the newest letter's place: what a run may meet that begins now.
 func (r *Reader) Last(ctx context.Context) (uint64, error) {
+	extent, err := r.Extent(ctx)
+	return extent.Last, err
+}
+
+// Extent is what the stream has: it changes with every letter that comes or
+// goes.
+type Extent struct {
+	Last    uint64 // the newest letter's place
+	Letters uint64
+}
+
+// Extent asks for the extent of now; one question, however many letters there
+// are.
+func (r *Reader) Extent(ctx context.Context) (Extent, error) {
 	info, err := r.stream.Info(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("dead-letter stream %s: %w", Stream, err)
+		return Extent{}, fmt.Errorf("dead-letter stream %s: %w", Stream, err)
 	}
-	return info.State.LastSeq, nil
+	return Extent{info.State.LastSeq, info.State.Msgs}, nil
 }
 
 // Content is how much of each letter is read.

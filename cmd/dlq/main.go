@@ -41,6 +41,8 @@ type cli struct {
 	Purge  purgeCommand  `cmd:"" help:"Remove letters for good."`
 	Export exportCommand `cmd:"" help:"Write letters as JSON lines, which publisher import puts back."`
 	Erase  eraseCommand  `cmd:"" help:"Remove a person's letters and events for good."`
+
+	Console consoleCommand `cmd:"" help:"Serve all this as a page for a browser."`
 }
 
 // streams are what a command reads and writes. Values, and then answers, are

@@ -21,14 +21,14 @@ type Console struct {
 
 // AfterApply checks what kong's tags cannot say.
 func (c *Console) AfterApply(check *Check) error {
-	host, port, err := net.SplitHostPort(c.Addr)
+	_, port, err := net.SplitHostPort(c.Addr)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil && check.Sound("CONSOLE_ADDR") {
 		check.Problem("CONSOLE_ADDR", Quote(c.Addr), "must be host:port or :port, with a port from 0 to 65535")
 	}
-	if check.Sound("CONSOLE_ADDR", "CONSOLE_PASSWORD", "CONSOLE_PASSWORD_FILE") && !loopback(host) && !c.Password.IsSet() {
+	if check.Sound("CONSOLE_ADDR", "CONSOLE_PASSWORD", "CONSOLE_PASSWORD_FILE") && !c.Local() && !c.Password.IsSet() {
 		check.Problem("CONSOLE_PASSWORD", "not set", "must be given (or CONSOLE_PASSWORD_FILE) when CONSOLE_ADDR ("+c.Addr+") is not loopback")
 	}
 	for _, name := range c.Hosts {
@@ -47,9 +47,10 @@ func (c *Console) AfterApply(check *Check) error {
 	return nil
 }
 
-// loopback reports whether nobody but this machine can reach the host. A name
+// Local reports whether nobody but this machine can reach the console. A name
 // other than localhost may lead anywhere.
-func loopback(host string) bool {
+func (c *Console) Local() bool {
+	host, _, _ := net.SplitHostPort(c.Addr)
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tokenrelay/tokenrelay/dlq/console"
+	"github.com/tokenrelay/tokenrelay/internal/config"
+	"github.com/tokenrelay/tokenrelay/internal/ops"
+)
+
+type consoleCommand struct {
+	Console config.Console `embed:"" group:"The console"`
+	NATS    config.NATS    `embed:"" group:"The broker"`
+	Log     config.Log     `embed:"" group:"The process"`
+}
+
+// consoleGrace is the time for running jobs to put away what they have in hand.
+const consoleGrace = 20 * time.Second
+
+// Run serves the console until told to stop.
+func (c *consoleCommand) Run(ctx context.Context, std streams) error {
+	d, err := connect(ctx, c.NATS, "console")
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	log := ops.NewLogger(std.err, c.Log.Level, c.Log.Format, isTerminal(std.err))
+	served, err := console.New(console.Settings{
+		Addr: c.Console.Addr, Hosts: c.Console.Hosts, Password: c.Console.Password.Reveal(),
+		TLSCert: c.Console.TLSCert, TLSKey: c.Console.TLSKey, Idle: c.Console.Session,
+		JS: d.js, Letters: d.letters, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := served.Start(); err != nil {
+		return errors.Join(err, served.Stop(ctx))
+	}
+	printf(std.out, "console: %s\n", served.URL())
+	if c.Console.Password.IsSet() && c.Console.TLSCert == "" && !c.Console.Local() {
+		log.Warn("the console is served without TLS: passwords and letters travel in the clear, unless a proxy adds it; see CONSOLE_TLS_CERT")
+	}
+	var failed error
+	select {
+	case <-ctx.Done():
+	case failed = <-served.Failed():
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), consoleGrace)
+	defer cancel()
+	return errors.Join(failed, served.Stop(ending))
+}

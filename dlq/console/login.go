@@ -1,0 +1,101 @@
+package console
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// loginView is what login.html shows.
+type loginView struct {
+	frame
+	NeedsPassword bool
+	Name, To      string
+	Problem       string
+}
+
+// loginPage asks for the name, and for the password where there is one. Its
+// form is bound to this browser, so that nobody can log it in from elsewhere.
+func (c *Console) loginPage(w http.ResponseWriter, r *http.Request) {
+	c.showLogin(w, r, http.StatusOK, loginView{To: insider(r.URL.Query().Get("to"))})
+}
+
+func (c *Console) showLogin(w http.ResponseWriter, r *http.Request, status int, view loginView) {
+	visit := ""
+	if cookie, err := r.Cookie(c.cookieName(visitCookie)); err == nil && len(cookie.Value) <= 64 {
+		visit = cookie.Value
+	}
+	if visit == "" {
+		visit = unguessable()
+		http.SetCookie(w, c.cookie(visitCookie, visit, 24*60*60))
+	}
+	view.frame = frame{Title: "Log in", CSRF: c.sign("login " + visit)}
+	view.NeedsPassword = c.Password != ""
+	c.show(w, status, "login", view)
+}
+
+const longestName = 64 // characters
+
+// operatorName is a name as it may stand in a log; empty when it may not.
+func operatorName(text string) string {
+	name := strings.Join(strings.Fields(text), " ")
+	if utf8.RuneCountInString(name) > longestName || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return ""
+	}
+	return name
+}
+
+func (c *Console) login(w http.ResponseWriter, r *http.Request) {
+	view := loginView{Name: r.PostFormValue("name"), To: insider(r.PostFormValue("to"))}
+	refuse := func(status int, problem string) {
+		view.Problem = problem
+		c.showLogin(w, r, status, view)
+	}
+	visit, err := r.Cookie(c.cookieName(visitCookie))
+	if err != nil || !c.signed(r, "login "+visit.Value) {
+		refuse(http.StatusForbidden, "This form was not made for your browser, or it does not keep cookies. Try again.")
+		return
+	}
+	name := operatorName(view.Name)
+	if name == "" {
+		view.Name = ""
+		refuse(http.StatusUnprocessableEntity, "Give your name, up to 64 characters: what you do here is logged with it.")
+		return
+	}
+	if c.Password != "" {
+		given := sha256.Sum256([]byte(r.PostFormValue("password")))
+		right, err := c.gate.try(r.Context(), r.RemoteAddr, func() bool {
+			return subtle.ConstantTimeCompare(given[:], c.password[:]) == 1
+		})
+		switch {
+		case errors.Is(err, errCrowded):
+			w.Header().Set("Retry-After", "30")
+			refuse(http.StatusTooManyRequests, "Too many tries at a time from your address. Wait half a minute.")
+			return
+		case err != nil: // the browser has gone
+			return
+		case !right:
+			c.Log.Warn("console: wrong password", "operator", name)
+			refuse(http.StatusForbidden, "The password is wrong. Each further try takes longer.")
+			return
+		}
+	}
+	if old, err := r.Cookie(c.cookieName(sessionCookie)); err == nil {
+		c.sessions.close(old.Value)
+	}
+	s := c.sessions.begin(name)
+	http.SetCookie(w, c.cookie(sessionCookie, s.id, int(longestSession.Seconds())))
+	c.Log.Info("console: logged in", "operator", name)
+	http.Redirect(w, r, view.To, http.StatusSeeOther)
+}
+
+func (c *Console) logout(w http.ResponseWriter, r *http.Request, s *session) {
+	c.sessions.close(s.id)
+	http.SetCookie(w, c.cookie(sessionCookie, "", -1))
+	c.Log.Info("console: logged out", "operator", s.operator)
+	http.Redirect(w, r, "/login", http.StatusSeeOther)
+}

@@ -1,0 +1,185 @@
+package console
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tokenrelay/tokenrelay/dlq/erase"
+)
+
+// jobPageView is what job.html shows.
+type jobPageView struct {
+	frame
+	Job jobView
+}
+
+func (c *Console) jobPage(w http.ResponseWriter, r *http.Request, s *session) {
+	j := c.jobs.find(r.PathValue("id"))
+	if j == nil {
+		c.problem(w, s, http.StatusNotFound, "This job is not known any more. The console keeps the last "+fmt.Sprint(mostEnded)+", until it is started anew.")
+		return
+	}
+	c.show(w, http.StatusOK, "job", c.jobPageView(j, s))
+}
+
+func (c *Console) jobPageView(j *job, s *session) jobPageView {
+	v := jobPageView{frame: c.frame(s, capital(j.kind), "jobs"), Job: j.view()}
+	if !v.Job.State.ended() {
+		v.Live = "/live?page=job&id=" + j.id
+		if v.Job.State != asking {
+			v.Refresh = 3
+		}
+	}
+	return v
+}
+
+// newJob begins to look what a replay, a purge or an export would do.
+func (c *Console) newJob(w http.ResponseWriter, r *http.Request, s *session) {
+	of := readChoice(r.PostForm)
+	filter, problems := of.filter(s, time.Now())
+	kind := r.PostFormValue("kind")
+	letters := chosen{letters: c.Letters, filter: filter}
+	var t task
+	switch kind {
+	case "replay":
+		options, wrong := readReplay(r.PostForm, filter)
+		problems = append(problems, wrong...)
+		t = &replayTask{js: c.JS, letters: c.Letters, options: options}
+	case "purge":
+		t = &purgeTask{letters}
+	case "export":
+		t = &exportTask{chosen: letters}
+	default:
+		problems = append(problems, "what to do must be replay, purge or export")
+	}
+	if len(problems) > 0 {
+		c.problem(w, s, http.StatusUnprocessableEntity, problems...)
+		return
+	}
+	c.begin(w, r, s, kind, of.Says(), of.Address(), t, of.logged())
+}
+
+func (c *Console) begin(w http.ResponseWriter, r *http.Request, s *session, kind, what, address string, t task, logged []any) {
+	j, err := c.jobs.begin(kind, what, s.operator, address, t)
+	if err != nil {
+		c.problem(w, s, http.StatusTooManyRequests, capital(err.Error())+".")
+		return
+	}
+	c.Log.Info("console: looks what a "+kind+" would do", append([]any{"operator", s.operator, "job", j.id}, logged...)...)
+	http.Redirect(w, r, "/jobs/"+j.id, http.StatusSeeOther)
+}
+
+func (c *Console) erasePage(w http.ResponseWriter, _ *http.Request, s *session) {
+	c.show(w, http.StatusOK, "erase", struct{ frame }{c.frame(s, "Erase a person", "erase")})
+}
+
+// newErase begins to look what is stored of a person.
+func (c *Console) newErase(w http.ResponseWriter, r *http.Request, s *session) {
+	who := erase.Person{User: strings.TrimSpace(r.PostFormValue("user")), Object: strings.TrimSpace(r.PostFormValue("object"))}
+	if who == (erase.Person{}) {
+		c.problem(w, s, http.StatusUnprocessableEntity, "Give a user_id or an object_id: it is not shown or logged.")
+		return
+	}
+	eraser, err := erase.New(r.Context(), c.JS, c.Letters, who)
+	if err != nil {
+		c.problem(w, s, http.StatusBadGateway, errorLine(err))
+		return
+	}
+	c.begin(w, r, s, "erase", "all that is stored of one person", "", &eraseTask{eraser}, nil)
+}
+
+// ordered is the job of a request that the operator may go on with. What must
+// be ticked is, or the request is answered.
+func (c *Console) ordered(w http.ResponseWriter, r *http.Request, s *session) *job {
+	j := c.jobs.find(r.PathValue("id"))
+	if j == nil {
+		c.problem(w, s, http.StatusNotFound, "This job is not known any more.")
+		return nil
+	}
+	if v := j.view(); v.State == asking && v.Preview.Final != "" && r.PostFormValue("final") == "" {
+		c.problem(w, s, http.StatusUnprocessableEntity, "Tick “"+v.Preview.Final+"” first. Nothing was changed.")
+		return nil
+	}
+	return j
+}
+
+// goJob lets a job begin that was looked at. The second click, in whatever
+// tab, finds it under way.
+func (c *Console) goJob(w http.ResponseWriter, r *http.Request, s *session) {
+	j := c.ordered(w, r, s)
+	if j == nil {
+		return
+	}
+	if _, isExport := j.task.(*exportTask); !isExport && j.agree() {
+		c.jobs.work.Go(func() { c.conduct(j, s.operator) })
+	}
+	http.Redirect(w, r, "/jobs/"+j.id, http.StatusSeeOther)
+}
+
+// conduct runs a job and logs its beginning and its end with the operator's
+// name.
+func (c *Console) conduct(j *job, operator string) {
+	c.Log.Info("console: "+j.kind+" begins", "operator", operator, "job", j.id, "total", j.view().Preview.Total)
+	did, err := j.run()
+	args := []any{"operator", operator, "job", j.id, "did", did.Summary}
+	if err != nil {
+		c.Log.Warn("console: "+j.kind+" ended early", append(args, "err", err)...)
+		return
+	}
+	c.Log.Info("console: "+j.kind+" ended", args...)
+}
+
+func (c *Console) stopJob(w http.ResponseWriter, r *http.Request, s *session) {
+	j := c.jobs.find(r.PathValue("id"))
+	if j == nil {
+		c.problem(w, s, http.StatusNotFound, "This job is not known any more.")
+		return
+	}
+	if !j.view().State.ended() {
+		c.Log.Info("console: "+j.kind+" is stopped", "operator", s.operator, "job", j.id)
+		j.stop()
+	}
+	http.Redirect(w, r, "/jobs/"+j.id, http.StatusSeeOther)
+}
+
+// fileOfJob writes an export into the answer. Its progress is on the job's
+// page.
+func (c *Console) fileOfJob(w http.ResponseWriter, r *http.Request, s *session) {
+	j := c.ordered(w, r, s)
+	if j == nil {
+		return
+	}
+	t, isExport := j.task.(*exportTask)
+	if !isExport || !j.agree() {
+		http.Redirect(w, r, "/jobs/"+j.id, http.StatusSeeOther)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson; charset=utf-8")
+	w.Header().Set("Content-Disposition", `attachment; filename="letters-`+time.Now().UTC().Format("20060102-150405")+`.jsonl"`)
+	t.out = patient{w, http.NewResponseController(w)}
+	c.conduct(j, s.operator)
+}
+
+// patience is how long one piece of an answer may take to be sent.
+const patience = 30 * time.Second
+
+// patient writes for as long as somebody reads: the server's own limit is for
+// a page.
+type patient struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (p patient) Write(b []byte) (int, error) {
+	_ = p.control.SetReadDeadline(time.Time{}) // the server's own limit would end the request's context
+	if err := p.control.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+		return 0, err
+	}
+	n, err := p.w.Write(b)
+	if err == nil {
+		err = p.control.Flush()
+	}
+	return n, err
+}

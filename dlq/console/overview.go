@@ -1,0 +1,196 @@
+package console
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tokenrelay/tokenrelay/dlq"
+	"github.com/tokenrelay/tokenrelay/event"
+	"github.com/tokenrelay/tokenrelay/internal/flow"
+)
+
+// overview is what overview.html shows: what must be known first stands first.
+type overview struct {
+	frame
+	Since     time.Time
+	Alerts    []alert
+	Providers []providerView
+	Jobs      []jobView
+	Letters   counted
+	Groups    []groupView
+}
+
+// alert is something that an operator must know, and what ends it.
+type alert struct {
+	ID, Title, Text string
+	Provider        string     // that can be resumed; empty: none
+	Hold            *flow.Hold // its hold
+}
+
+// providerView is the flow to one provider.
+type providerView struct {
+	flow.Provider
+	Status, Tone    string
+	Delivered, Dead plot
+}
+
+// groupView is a group with what helps.
+type groupView struct {
+	dlq.Group
+	dlq.Meaning
+	Address string
+	Share   int // of the largest group, in percent, at least 1
+}
+
+// shownJobs is how many jobs the overview lists.
+const shownJobs = 6
+
+func (c *Console) overviewPage(w http.ResponseWriter, r *http.Request, s *session) {
+	c.tally.fresh(r.Context())
+	view := c.overview()
+	view.frame = c.frame(s, "Flow and letters", "overview")
+	view.Live, view.Refresh = "/live?page=overview", 10
+	c.show(w, http.StatusOK, "overview", view)
+}
+
+// overview is the page's matter at this moment.
+func (c *Console) overview() overview {
+	now := c.flow.Now()
+	view := overview{Since: now.Since, Alerts: alerts(now), Letters: c.tally.now(), Jobs: c.jobs.views()}
+	view.Jobs = view.Jobs[:min(len(view.Jobs), shownJobs)]
+	for _, p := range now.Providers {
+		status, tone := statusOf(p)
+		view.Providers = append(view.Providers, providerView{p, status, tone,
+			newPlot(p.Plot, func(p flow.Point) uint64 { return p.Delivered }), newPlot(p.Plot, func(p flow.Point) uint64 { return p.Dead })})
+	}
+	view.Groups = groupViews(view.Letters.Groups)
+	return view
+}
+
+// mostGroups is how many groups one page shows.
+const mostGroups = 200
+
+func groupViews(groups []dlq.Group) []groupView {
+	var views []groupView
+	for _, g := range groups[:min(len(groups), mostGroups)] {
+		views = append(views, groupView{g, dlq.Explain(g.Provider, g.Code), groupChoice(g).Address(), max(1, g.Count*100/groups[0].Count)})
+	}
+	return views
+}
+
+// alerts puts what is wrong into plain words.
+func alerts(now flow.Snapshot) []alert {
+	var list []alert
+	if now.Away != "" {
+		list = append(list, alert{ID: "away", Title: "The broker does not answer", Text: now.Away + ". The figures below are the last known."})
+	}
+	for _, p := range now.Providers {
+		name := providerName(p.Name)
+		if h := p.Hold; h != nil {
+			list = append(list, alert{ID: "held-" + p.Name, Title: name + " is held", Text: holdText(name, *h), Provider: p.Name, Hold: h})
+		}
+		if p.Pods == 0 && p.Waiting > 0 && p.Known && now.Away == "" && now.At.Sub(now.Since) > settling {
+			list = append(list, alert{ID: "nobody-" + p.Name, Title: "No worker serves " + name,
+				Text: "Events wait and nobody delivers them. Start `worker run` with its credentials; nothing is lost meanwhile."})
+		}
+	}
+	return list
+}
+
+// settling is how long workers may be silent after the console has begun to
+// listen.
+const settling = 3 * flow.Every
+
+// holdText says what a hold means. The detail is the provider's answer, scrubbed.
+func holdText(name string, h flow.Hold) string {
+	why := map[string]string{
+		"unavailable":   name + " does not answer, or answers with an error of its own.",
+		"throttled":     name + " asks to be called less often (429).",
+		"unauthorized":  name + " refuses our credentials: look at the variables with its key.",
+		"misconfigured": name + " answers, but not as itself: look at the region and the base URL, and whether something else answers in its place.",
+	}[h.Reason]
+	if why == "" {
+		why = "The reason is " + h.Reason + "."
+	}
+	var b strings.Builder
+	b.WriteString(why)
+	if h.Detail != "" {
+		fmt.Fprintf(&b, " It said: %s.", strings.TrimRight(h.Detail, "."))
+	}
+	b.WriteString(" Events wait and none dies.")
+	return b.String()
+}
+
+func statusOf(p flow.Provider) (status, tone string) {
+	switch {
+	case p.Hold != nil:
+		return "held", "bad"
+	case p.Pods == 0:
+		return "no worker", "idle"
+	case p.Rate > 0:
+		return "delivering", "good"
+	case p.Waiting > 0:
+		return "events wait", "idle"
+	}
+	return "nothing waits", "good"
+}
+
+// plot is a row of bars in a picture of 240 by 40.
+type plot struct {
+	Path  string
+	Total uint64
+	Most  uint64 // the highest bar
+}
+
+const plotWidth, plotHeight = 240, 40
+
+func newPlot(points []flow.Point, of func(flow.Point) uint64) plot {
+	var p plot
+	for _, point := range points {
+		p.Total += of(point)
+		p.Most = max(p.Most, of(point))
+	}
+	if p.Most == 0 {
+		return p
+	}
+	var b strings.Builder
+	step := float64(plotWidth) / float64(len(points))
+	for i, point := range points {
+		if n := of(point); n > 0 {
+			height := max(1, float64(n)/float64(p.Most)*plotHeight)
+			fmt.Fprintf(&b, "M%.1f %dv-%.1fh%.1fv%.1fz", float64(i)*step, plotHeight, height, step*0.85, height)
+		}
+	}
+	p.Path = b.String()
+	return p
+}
+
+// resume ends a provider's hold for the whole fleet.
+func (c *Console) resume(w http.ResponseWriter, r *http.Request, s *session) {
+	provider := r.PathValue("provider")
+	if !slices.Contains(event.Providers(), provider) {
+		c.problem(w, s, http.StatusNotFound, "There is no such provider.")
+		return
+	}
+	resumed, err := c.flow.Resume(r.Context(), provider)
+	if err != nil {
+		c.Log.Warn("console: resume", "operator", s.operator, "provider", provider, "err", err)
+		c.problem(w, s, http.StatusBadGateway, providerName(provider)+" could not be resumed: "+errorLine(err))
+		return
+	}
+	c.Log.Info("console: resumed", "operator", s.operator, "provider", provider, "was_held", resumed)
+	line := providerName(provider) + " goes on: the hold has ended for every pod."
+	if !resumed {
+		line = providerName(provider) + " was not held any more."
+	}
+	s.tell(line)
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// errorLine is an error in one line.
+func errorLine(err error) string {
+	return strings.ReplaceAll(err.Error(), "\n", "; ")
+}

@@ -1,0 +1,114 @@
+package console
+
+import (
+	"bytes"
+	"embed"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tokenrelay/tokenrelay/dlq"
+	"github.com/tokenrelay/tokenrelay/internal/phrase"
+)
+
+//go:embed page
+var files embed.FS
+
+// frame is what every page has around its own matter.
+type frame struct {
+	Title    string
+	CSRF     string
+	Operator string // empty: nobody is logged in
+	Here     string // the entry of the navigation that this page is
+	Flash    string
+	Live     string // where changes of this page are told; empty: it has none
+	Refresh  int    // seconds after which a browser without script reloads; 0: never
+}
+
+func (c *Console) frame(s *session, title, here string) frame {
+	return frame{Title: title, CSRF: c.sign(s.id), Operator: s.operator, Here: here, Flash: s.told()}
+}
+
+// parsePages reads the templates. They escape whatever they show.
+func parsePages() (*template.Template, error) {
+	pages := template.New("").Funcs(template.FuncMap{
+		"int":         func(n uint64) int { return int(n) },
+		"rate":        rate,
+		"thousands":   phrase.Thousands,
+		"plural":      phrase.Plural,
+		"times":       phrase.Times,
+		"generations": phrase.Generations,
+		"when":        phrase.When,
+		"ago":         func(t time.Time) string { return phrase.Ago(t, time.Now()) },
+		"in":          func(t time.Time) string { return phrase.Span(max(0, time.Until(t))) },
+		"span":        phrase.Span,
+		"rfc3339":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"provider":    providerName,
+		"explain":     dlq.Explain,
+		"capital":     capital,
+	})
+	return pages.ParseFS(files, "page/*.html")
+}
+
+// rate is a figure a second, exact where it is small.
+func rate(a float64) string {
+	if a > 0 && a < 9.95 {
+		return strconv.FormatFloat(a, 'f', 1, 64)
+	}
+	return phrase.Thousands(int(a + 0.5))
+}
+
+func capital(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+// show renders a page whole before it sends a byte of it: a page that cannot
+// be rendered is an error and no torso.
+func (c *Console) show(w http.ResponseWriter, status int, name string, view any) {
+	text, err := c.render(name, view)
+	if err != nil {
+		c.Log.Error("console: page", "page", name, "err", err)
+		http.Error(w, "This page could not be made; the log of the console says why.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(text) // who asked may be gone
+}
+
+func (c *Console) render(name string, view any) ([]byte, error) {
+	var b bytes.Buffer
+	err := c.pages.ExecuteTemplate(&b, name, view)
+	return b.Bytes(), err
+}
+
+// problemView is what problem.html shows.
+type problemView struct {
+	frame
+	Problems []string
+}
+
+// problem answers with what is wrong, one sentence each.
+func (c *Console) problem(w http.ResponseWriter, s *session, status int, problems ...string) {
+	c.show(w, status, "problem", problemView{c.frame(s, http.StatusText(status), ""), problems})
+}
+
+// asset serves the style and the script.
+func (c *Console) asset(w http.ResponseWriter, r *http.Request) {
+	kinds := map[string]string{"style.css": "text/css; charset=utf-8", "live.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml"}
+	name := r.PathValue("file")
+	text, err := fs.ReadFile(files, "page/"+name)
+	if kinds[name] == "" || err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", kinds[name])
+	w.Header().Set("Cache-Control", "no-cache")
+	_, _ = w.Write(text)
+}

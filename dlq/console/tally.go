@@ -1,0 +1,145 @@
+package console
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/tokenrelay/tokenrelay/dlq"
+)
+
+// tally keeps the letters' groups counted while somebody looks: a pass over a
+// million letters takes seconds, so pages share one, and it rests in between.
+type tally struct {
+	letters *dlq.Reader
+	ask     chan struct{} // somebody looks
+
+	mu     sync.Mutex
+	groups []dlq.Group
+	total  int
+	at     time.Time // of the last count; zero: never
+	err    error     // of the last look
+	looked chan struct{}
+}
+
+const (
+	tallyRest   = 250 * time.Millisecond // at least, between two passes
+	tallyRests  = 5                      // times as long as the pass took
+	tallyAnswer = time.Minute            // for one pass
+	tallyWait   = 1 * time.Second        // of a page for figures of now
+)
+
+func newTally(letters *dlq.Reader) *tally {
+	return &tally{letters: letters, ask: make(chan struct{}, 1), looked: make(chan struct{})}
+}
+
+// counted is what the last pass found.
+type counted struct {
+	Groups []dlq.Group // the largest first
+	Total  int
+	Known  bool
+	Err    string
+}
+
+func (t *tally) now() counted {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := counted{Groups: t.groups, Total: t.total, Known: !t.at.IsZero()}
+	if t.err != nil {
+		c.Err = t.err.Error()
+	}
+	return c
+}
+
+// changed is closed after the next look.
+func (t *tally) changed() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.looked
+}
+
+// poke asks for a look.
+func (t *tally) poke() {
+	select {
+	case t.ask <- struct{}{}:
+	default: // it is asked for already
+	}
+}
+
+// fresh is now, after a look that began after this call where it is quick.
+func (t *tally) fresh(ctx context.Context) counted {
+	looked := t.changed()
+	t.poke()
+	timer := time.NewTimer(tallyWait)
+	defer timer.Stop()
+	select {
+	case <-looked:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return t.now()
+}
+
+// run counts whenever somebody asks and the stream has changed, until ctx ends.
+func (t *tally) run(ctx context.Context) {
+	var seen dlq.Extent
+	known := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.ask:
+		}
+		began := time.Now()
+		seen, known = t.look(ctx, seen, known)
+		if !pause(ctx, max(tallyRests*time.Since(began), tallyRest)) {
+			return
+		}
+	}
+}
+
+// look counts the groups when the stream is not as it was seen last.
+func (t *tally) look(ctx context.Context, seen dlq.Extent, known bool) (dlq.Extent, bool) {
+	ctx, cancel := context.WithTimeout(ctx, tallyAnswer)
+	defer cancel()
+	extent, err := t.letters.Extent(ctx)
+	if err == nil && known && extent == seen {
+		t.note(func() { t.err = nil })
+		return seen, true
+	}
+	var groups []dlq.Group
+	if err == nil {
+		groups, err = t.letters.Groups(ctx, dlq.Filter{}, extent.Last)
+	}
+	if err != nil {
+		t.note(func() { t.err = err })
+		return seen, false
+	}
+	t.note(func() {
+		t.groups, t.total, t.at, t.err = groups, 0, time.Now(), nil
+		for _, g := range groups {
+			t.total += g.Count
+		}
+	})
+	return extent, true
+}
+
+func (t *tally) note(change func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	change()
+	close(t.looked)
+	t.looked = make(chan struct{})
+}
+
+// pause reports whether the time passed before ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

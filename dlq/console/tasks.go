@@ -1,0 +1,134 @@
+package console
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/tokenrelay/tokenrelay/dlq"
+	"github.com/tokenrelay/tokenrelay/dlq/erase"
+	"github.com/tokenrelay/tokenrelay/internal/phrase"
+)
+
+// chosen is the letters of a filter that were there when somebody looked.
+type chosen struct {
+	letters *dlq.Reader
+	filter  dlq.Filter
+	through uint64
+	total   int
+}
+
+func (c *chosen) count(ctx context.Context) (rows []row, err error) {
+	if c.through, err = c.letters.Last(ctx); err != nil || c.through == 0 {
+		return nil, err
+	}
+	groups, err := c.letters.Groups(ctx, c.filter, c.through)
+	for _, g := range groups {
+		c.total += g.Count
+		rows = append(rows, row{Key: g.Key, Count: g.Count})
+	}
+	return rows, err
+}
+
+// purgeTask removes letters for good.
+type purgeTask struct{ chosen }
+
+func (t *purgeTask) look(ctx context.Context) (preview, error) {
+	rows, err := t.count(ctx)
+	return preview{Total: t.total, Rows: rows, Question: "Remove " + phrase.Plural(t.total, "letter") + " for good?",
+		Agree: "Purge", Final: "I know that they cannot be brought back"}, err
+}
+
+func (t *purgeTask) run(ctx context.Context, report func(progress)) (result, error) {
+	n, err := t.letters.Purge(ctx, t.filter, t.through, func(n int) {
+		report(progress{Text: phrase.Plural(n, "letter") + " removed", Done: n, Total: t.total})
+	})
+	r := result{Good: err == nil, Summary: phrase.Plural(n, "letter") + " removed."}
+	switch {
+	case ctx.Err() != nil:
+		r.Notes = append(r.Notes, "It was stopped before its end; the others are still there.")
+	case err == nil && n < t.total:
+		r.Notes = append(r.Notes, phrase.Thousands(t.total-n)+" had been removed by somebody else.")
+	}
+	return r, err
+}
+
+// exportTask writes letters into a download; they stay in the stream.
+type exportTask struct {
+	chosen
+	out io.Writer // set before run
+}
+
+func (t *exportTask) look(ctx context.Context) (preview, error) {
+	rows, err := t.count(ctx)
+	return preview{Total: t.total, Rows: rows, Question: "Download " + phrase.Plural(t.total, "letter") + ", with all that is personal in them?",
+		Agree: "Download", Notes: []string{"A line of JSON each, as `publisher import` takes it. The letters stay where they are."}}, err
+}
+
+// showEvery is after how many lines an export tells how far it is.
+const showEvery = 200
+
+func (t *exportTask) run(ctx context.Context, report func(progress)) (result, error) {
+	n := 0
+	tell := func() {
+		report(progress{Text: phrase.Plural(n, "letter") + " written", Done: n, Total: t.total})
+	}
+	out := bufio.NewWriterSize(t.out, 1<<16)
+	var text []byte
+	var failure error
+	for l, err := range t.letters.Letters(ctx, t.filter, t.through, dlq.Whole) {
+		if err == nil {
+			text, err = l.AppendExport(text[:0])
+		}
+		if err == nil {
+			_, err = out.Write(text)
+		}
+		if err != nil {
+			failure = err
+			break
+		}
+		if n++; n%showEvery == 0 {
+			tell()
+		}
+	}
+	failure = errors.Join(failure, out.Flush())
+	tell()
+	r := result{Good: failure == nil, Summary: phrase.Plural(n, "letter") + " exported."}
+	if failure != nil {
+		r.Summary = phrase.Plural(n, "letter") + " written, and then the download was cut off."
+		failure = errors.New("the download was cut off") // the connection's own words have addresses
+	}
+	return r, failure
+}
+
+// eraseTask removes a person from both streams.
+type eraseTask struct{ eraser *erase.Eraser }
+
+func (t *eraseTask) look(ctx context.Context) (preview, error) {
+	found, err := t.eraser.Look(ctx)
+	return preview{Total: found.Letters + found.Events, Agree: "Erase", Final: "I know that this cannot be undone",
+		Question: fmt.Sprintf("Erase %s and %s of this person for good?", phrase.Plural(found.Letters, "letter"), phrase.Plural(found.Events, "event"))}, err
+}
+
+func (t *eraseTask) run(ctx context.Context, report func(progress)) (result, error) {
+	did, err := t.eraser.Remove(ctx, func(n erase.Counts) {
+		report(progress{Text: fmt.Sprintf("%s and %s removed", phrase.Plural(n.Letters, "letter"), phrase.Plural(n.Events, "event")), Done: n.Letters + n.Events})
+	})
+	r := result{Good: err == nil && len(did.InHand) == 0,
+		Summary: fmt.Sprintf("Erased: %s and %s.", phrase.Plural(did.Letters, "letter"), phrase.Plural(did.Events, "event"))}
+	for _, provider := range slices.Sorted(maps.Keys(did.Erased)) {
+		told := "A worker has counted them (events_total, outcome erased)."
+		if did.Counted[provider] == 0 {
+			told = "No worker runs that could count them: this line is their record."
+		}
+		r.Notes = append(r.Notes, fmt.Sprintf("%s: %s had been waiting for it and will never reach it. %s", providerName(provider), phrase.Plural(did.Erased[provider], "event"), told))
+	}
+	for _, provider := range slices.Sorted(maps.Keys(did.InHand)) {
+		r.Notes = append(r.Notes, fmt.Sprintf("%s: a worker has %s in hand and may still deliver them. Erase once more, for a letter may follow.", providerName(provider), phrase.Plural(did.InHand[provider], "event")))
+	}
+	return r, err
+}
