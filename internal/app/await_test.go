@@ -11,13 +11,20 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tokenrelay/tokenrelay/internal/ops"
 )
+
+func newWaiting() *waiting {
+	log := slog.New(slog.DiscardHandler)
+	return &waiting{log: log, rights: newRights(log), readiness: &ops.Readiness{}}
+}
 
 // answers are what JetStream says to one question after the other; the last
 // one again and again.
-func answers(errs ...error) (ask func() (string, error), asked *int) {
+func answers(errs ...error) (ask func(context.Context) (string, error), asked *int) {
 	asked = new(int)
-	return func() (string, error) {
+	return func(context.Context) (string, error) {
 		err := errs[min(*asked, len(errs)-1)]
 		*asked++
 		return "answer", err
@@ -32,7 +39,7 @@ func TestAwaitWaitsForWhatPasses(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				ask, asked := answers(passes, passes, passes, nil)
-				answer, err := await(t.Context(), slog.New(slog.DiscardHandler), ask)
+				answer, err := await(t.Context(), newWaiting(), ask)
 				if answer != "answer" || err != nil || *asked != 4 {
 					t.Errorf("%q and %v after %d questions, want an answer after 4", answer, err, *asked)
 				}
@@ -45,7 +52,7 @@ func TestAwaitTellsAtOnceWhatAPersonMustMend(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("stream TOKENS: retention is workqueue")
 	ask, asked := answers(broken)
-	if _, err := await(t.Context(), slog.New(slog.DiscardHandler), ask); err != broken || *asked != 1 { //nolint:errorlint // the very error, not a wrapped one
+	if _, err := await(t.Context(), newWaiting(), ask); err != broken || *asked != 1 { //nolint:errorlint // the very error, not a wrapped one
 		t.Errorf("%v after %d questions, want %v after 1", err, *asked, broken)
 	}
 }
@@ -56,7 +63,7 @@ func TestAwaitEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		ask, _ := answers(nats.ErrNoResponders)
-		if _, err := await(ctx, slog.New(slog.DiscardHandler), ask); err == nil {
+		if _, err := await(ctx, newWaiting(), ask); err == nil {
 			t.Error("no error, want one when the time is over")
 		}
 	})

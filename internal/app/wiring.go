@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -31,23 +30,6 @@ func Topology(s config.Worker, force bool) consumer.Topology {
 		LettersMaxAge: s.Streams.DLQMaxAge, LettersMaxAgeSet: s.Streams.Given.DLQMaxAge,
 		Provision: s.Streams.Provision, Force: force, Providers: s.Providers.Names,
 	}
-}
-
-// await asks JetStream until it answers, and waits while it cannot: a cluster
-// has no leader for some seconds after it lost one. What a person must mend is
-// an error at once.
-func await[T any](ctx context.Context, log *slog.Logger, ask func() (T, error)) (T, error) {
-	spacing := backoff.NewExponentialBackOff(backoff.WithInitialInterval(250*time.Millisecond),
-		backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
-	return backoff.RetryNotifyWithData(func() (T, error) {
-		answer, err := ask()
-		if err != nil && !consumer.Transient(err) {
-			return answer, backoff.Permanent(err)
-		}
-		return answer, err
-	}, backoff.WithContext(spacing, ctx), func(err error, wait time.Duration) {
-		log.Warn("waiting for JetStream", "err", err, "next_try_in", wait.Round(time.Millisecond).String())
-	})
 }
 
 func newProvider(name string, s config.Worker) (providers.Provider, error) {

@@ -41,6 +41,7 @@ type Worker struct {
 	conn      *nats.Conn
 	board     *fleet.Board
 	announcer *flow.Announcer
+	rights    *rights
 
 	stop, work             context.Context
 	stopPulling, stopCalls context.CancelFunc
@@ -59,6 +60,7 @@ func New(settings config.Worker, force bool, log *slog.Logger) *Worker {
 		settings: settings, force: force, log: log, self: podName(),
 		registry: ops.NewRegistry(), readiness: &ops.Readiness{}, desks: map[string]*delivery.Desk{},
 	}
+	w.rights = newRights(log)
 	w.announcer = flow.NewAnnouncer(flow.AnnouncerSettings{Pod: w.self, Version: ops.BuildInfo().Version, Log: log})
 	w.server = ops.NewServer(settings.HTTP.Addr, w.readiness, w.registry, log)
 	return w
@@ -113,7 +115,7 @@ func (w *Worker) Start(ctx context.Context) error {
 			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			if !w.announcer.Refused(err) {
+			if !w.announcer.Refused(err) && !w.rights.hear(err) {
 				w.log.Warn("NATS", "err", err)
 			}
 		}))
@@ -127,7 +129,8 @@ func (w *Worker) Start(ctx context.Context) error {
 		return fmt.Errorf("JetStream: %w", err)
 	}
 	topology := Topology(w.settings, w.force)
-	kept, err := await(ctx, w.log, func() ([]consumer.Finding, error) { return consumer.Ensure(ctx, js, topology) })
+	waiting := &waiting{log: w.log, rights: w.rights, readiness: w.readiness}
+	kept, err := await(ctx, waiting, func(ctx context.Context) ([]consumer.Finding, error) { return consumer.Ensure(ctx, js, topology) })
 	if err != nil {
 		return err
 	}
@@ -137,7 +140,7 @@ func (w *Worker) Start(ctx context.Context) error {
 
 	helping, endHelpers := context.WithCancel(context.WithoutCancel(ctx))
 	w.endHelpers = endHelpers
-	holds, err := w.openFleet(ctx, helping, js)
+	holds, err := w.openFleet(ctx, helping, js, waiting)
 	if err != nil {
 		return err
 	}
@@ -153,7 +156,7 @@ func (w *Worker) Start(ctx context.Context) error {
 			return err
 		}
 		w.providers = append(w.providers, provider)
-		events, err := await(ctx, w.log, func() (*consumer.Consumer, error) {
+		events, err := await(ctx, waiting, func(ctx context.Context) (*consumer.Consumer, error) {
 			return consumer.Open(ctx, js, name, consumer.Options{Log: w.log, Topology: topology})
 		})
 		if err != nil {
@@ -182,14 +185,19 @@ func (w *Worker) Start(ctx context.Context) error {
 
 // openFleet begins to watch the fleet's state and waits for the first view of
 // it, so that a pod that joins respects the holds there are.
-func (w *Worker) openFleet(ctx, helping context.Context, js jetstream.JetStream) (*fleet.Holds, error) {
+func (w *Worker) openFleet(ctx, helping context.Context, js jetstream.JetStream, waiting *waiting) (*fleet.Holds, error) {
 	board := fleet.NewBoard(fleet.BoardSettings{JS: js, Bucket: consumer.FleetBucket, Log: w.log, Remake: w.remake(js), Used: delivered(js)})
 	w.board = board
 	w.helpers.Go(func() { board.Run(helping) })
-	select {
-	case <-board.Loaded():
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if _, err := await(ctx, waiting, func(ctx context.Context) (struct{}, error) {
+		select {
+		case <-board.Loaded():
+			return struct{}{}, nil
+		case <-ctx.Done():
+			return struct{}{}, context.Cause(ctx)
+		}
+	}); err != nil {
+		return nil, err
 	}
 	d := w.settings.Delivery
 	holds := fleet.NewHolds(board, w.self, fleet.Schedule{Min: d.HoldMin, Max: d.HoldMax}, d.PermitLease, w.log)

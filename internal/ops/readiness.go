@@ -28,12 +28,17 @@ type Readiness struct {
 	mu        sync.Mutex
 	started   bool
 	draining  bool
+	waiting   string
 	connected func() bool
 	holds     func() []Hold
 }
 
 // SetStarted says that everything is set up and events are being pulled.
 func (r *Readiness) SetStarted() { r.set(func() { r.started = true }) }
+
+// SetWaiting says in one line what the start waits for; empty: for nothing in
+// particular.
+func (r *Readiness) SetWaiting(what string) { r.set(func() { r.waiting = what }) }
 
 // SetDraining says that the pod is on its way out; there is no way back.
 func (r *Readiness) SetDraining() { r.set(func() { r.draining = true }) }
@@ -54,7 +59,7 @@ func (r *Readiness) set(change func()) {
 // State asks for everything now.
 func (r *Readiness) State() State {
 	r.mu.Lock()
-	started, draining, connected, holds := r.started, r.draining, r.connected, r.holds
+	started, draining, waiting, connected, holds := r.started, r.draining, r.waiting, r.connected, r.holds
 	r.mu.Unlock()
 
 	// Outside the lock: what is asked may ask back.
@@ -62,8 +67,12 @@ func (r *Readiness) State() State {
 	if holds != nil {
 		state.Holds = append(state.Holds, holds()...)
 	}
-	if !started {
+	switch {
+	case started:
+	case waiting == "":
 		state.Why = append(state.Why, "starting")
+	default:
+		state.Why = append(state.Why, "starting: "+waiting)
 	}
 	if connected == nil || !connected() {
 		state.Why = append(state.Why, "NATS is away")
