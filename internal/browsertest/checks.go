@@ -39,8 +39,8 @@ func (tab *Tab) Basics() []string {
 }
 
 // WiderThanScreen is empty, or what makes the page scroll sideways: a line for
-// each innermost element that sticks out, with its right edge. A page that lays
-// itself out wider than a phone, for want of a viewport's meta element, is told
+// each element that sticks out of one that does not, with its right edge, and
+// what in it does so, too. A page that lays itself out wider than a phone, for want of a viewport's meta element, is told
 // too.
 func (tab *Tab) WiderThanScreen() []string {
 	tab.t.Helper()

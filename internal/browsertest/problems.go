@@ -1,12 +1,17 @@
 package browsertest
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/chromedp/cdproto/audits"
+	"github.com/chromedp/cdproto/inspector"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -17,18 +22,22 @@ import (
 // was opened, in order, one line each:
 //
 //	console: TEXT            a call of console.error, or a failed console.assert
-//	uncaught: TEXT           an exception, or a promise's, that nobody caught
+//	uncaught: TEXT (/PATH:N) an exception, or a promise's, that nobody caught
 //	security: TEXT           a breach of the Content-Security-Policy, among others
-//	LEVEL-OF-LOG: TEXT       any other error in the browser's log
+//	SOURCE: TEXT             any other error in the browser's log
 //	status 404: GET /path    an answer with a status of 400 or more
 //	failed: GET /path: TEXT  a request without an answer; not those that the page gave up
 //	dialog: TEXT             alert, confirm or prompt, which were answered with no
+//	crashed                  the page's process is gone
 //
-// Those that Expect announced are among them.
+// Those that Expect announced are among them. Requests for /favicon.ico are
+// not, since the browser makes them when it likes. What a request comes to
+// arrives when it does: who waits for a certain one uses Expect.
 func (tab *Tab) Problems() []string {
 	tab.t.Helper()
-	// What the page told before it answers this has arrived then.
-	evaluate[int](tab, "problems", "0")
+	ctx, cancel := context.WithTimeout(tab.ctx, tab.Patience)
+	defer cancel()
+	tab.hear(ctx)
 	return tab.reports.list()
 }
 
@@ -41,9 +50,22 @@ func (tab *Tab) Expect(text string) {
 	tab.expected = append(tab.expected, expectation(text))
 }
 
+// checkProblems is the tab's end. It waits for what is still expected.
 func (tab *Tab) checkProblems() {
 	tab.t.Helper()
+	ctx, cancel := context.WithTimeout(tab.ctx, min(tab.Patience, lastPatience))
+	defer cancel()
+	tab.hear(ctx)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
 	unexpected, missing := compare(tab.reports.list(), tab.expected)
+	for len(missing) > 0 && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+		unexpected, missing = compare(tab.reports.list(), tab.expected)
+	}
 	for _, problem := range unexpected {
 		tab.t.Errorf("the browser reports: %s", problem)
 	}
@@ -51,6 +73,9 @@ func (tab *Tab) checkProblems() {
 		tab.t.Errorf("the browser did not report %q", text)
 	}
 }
+
+// The longest wait at a test's end for a problem that it expects.
+const lastPatience = 5 * time.Second
 
 func compare(problems []string, expected []expectation) (unexpected []string, missing []expectation) {
 	for _, problem := range problems {
@@ -104,42 +129,65 @@ func (r *reports) read(event any) string {
 		}
 	case *runtime.EventExceptionThrown:
 		details := event.ExceptionDetails
-		text := details.Text
+		text := strings.TrimPrefix(details.Text, "Uncaught ")
 		if details.Exception != nil {
-			text += " " + arguments([]*runtime.RemoteObject{details.Exception})
+			text = strings.TrimPrefix(text, "Uncaught") + " " + arguments([]*runtime.RemoteObject{details.Exception})
 		}
-		return fmt.Sprintf("uncaught: %s (%s:%d)", text, path(details.URL), details.LineNumber+1)
+		return fmt.Sprintf("uncaught: %s (%s:%d)", strings.TrimSpace(text), path(details.URL), details.LineNumber+1)
 	case *log.EventEntryAdded:
 		entry := event.Entry
 		// The network's are told by its own events, with what was asked.
 		if entry.Level == log.EntryLevelError && entry.Source != log.EntrySourceNetwork || entry.Source == log.EntrySourceSecurity {
-			return fmt.Sprintf("%s: %s", entry.Source, entry.Text)
+			// What follows the first sentence is how to allow it.
+			text, _, _ := strings.Cut(entry.Text, ". ")
+			return fmt.Sprintf("%s: %s", entry.Source, text)
 		}
 	case *network.EventResponseReceived:
-		if event.Response.Status >= 400 {
+		if event.Response.Status >= 400 && path(event.Response.URL) != favicon {
 			return fmt.Sprintf("status %d: %s", event.Response.Status, r.requests[event.RequestID])
 		}
 	case *network.EventLoadingFailed:
-		if !event.Canceled {
-			return fmt.Sprintf("failed: %s: %s %s", r.requests[event.RequestID], event.ErrorText, event.BlockedReason)
+		request := r.requests[event.RequestID]
+		if !event.Canceled && !strings.HasSuffix(request, " "+favicon) {
+			return strings.TrimSpace(fmt.Sprintf("failed: %s: %s %s", request, event.ErrorText, event.BlockedReason))
 		}
 	case *page.EventJavascriptDialogOpening:
 		if event.Type != page.DialogTypeBeforeunload {
 			return "dialog: " + event.Message
 		}
+	case *audits.EventIssueAdded:
+		return silent(event.Issue.Details.ContentSecurityPolicyIssueDetails)
+	case *inspector.EventTargetCrashed:
+		return "crashed"
 	}
 	return ""
 }
 
+// silent is a breach of the Content-Security-Policy of which the log has no
+// entry: eval throws, and the page may catch that.
+func silent(breach *audits.ContentSecurityPolicyIssueDetails) string {
+	if breach == nil {
+		return ""
+	}
+	switch breach.ContentSecurityPolicyViolationType {
+	case audits.ContentSecurityPolicyViolationTypeKInlineViolation, audits.ContentSecurityPolicyViolationTypeKURLViolation:
+		return ""
+	default:
+		return fmt.Sprintf("security: %s of %s", breach.ContentSecurityPolicyViolationType, breach.ViolatedDirective)
+	}
+}
+
+const favicon = "/favicon.ico"
+
+// arguments are values as the console shows them, less the stacks of errors.
 func arguments(list []*runtime.RemoteObject) string {
-	var texts []string
-	for _, value := range list {
-		switch {
-		case value.Description != "":
-			texts = append(texts, value.Description)
-		default:
-			texts = append(texts, strings.Trim(string(value.Value), `"`))
+	texts := make([]string, len(list))
+	for i, value := range list {
+		text := value.Description
+		if text == "" && json.Unmarshal(value.Value, &text) != nil {
+			text = string(value.Value)
 		}
+		texts[i], _, _ = strings.Cut(text, "\n")
 	}
 	return strings.Join(texts, " ")
 }
@@ -149,7 +197,7 @@ func arguments(list []*runtime.RemoteObject) string {
 func path(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" {
-		return raw
+		return raw[:min(len(raw), 80)] // a picture may be all in its URL
 	}
 	return u.RequestURI()
 }

@@ -2,17 +2,15 @@ package browsertest
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/audits"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/input"
-	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // Tab is one window of a browser, of the size of a desktop and light until it
@@ -40,6 +38,10 @@ func (b *Browser) tab(t testing.TB, options ...chromedp.ContextOption) *Tab {
 	// The first action binds the tab's life to the context that it is given.
 	tab.must("open a tab", chromedp.Do(ctx))
 	tab.loads.answer(ctx)
+	tab.do("open a tab", chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, audits.Enable, cdp.Empty{})
+		return err
+	}))
 	tab.Desktop()
 	tab.Dark(false)
 	t.Cleanup(tab.checkProblems)
@@ -62,7 +64,7 @@ func (tab *Tab) Reload() {
 // URL is where the tab is.
 func (tab *Tab) URL() string {
 	tab.t.Helper()
-	return evaluate[string](tab, "URL", "location.href")
+	return look[string](tab, "address")
 }
 
 // Click waits until the element can be clicked (it is there, visible, enabled,
@@ -91,25 +93,34 @@ type target struct {
 
 // Fill puts a text into a field, in place of what is there: it types into text
 // fields, picks the option of that text or value in a select, and sets the
-// value of a field with a picker (a date as "2006-01-02").
+// value of a field with a picker (a date as "2006-01-02"). The field holds the
+// text afterwards, or the test fails. As for a person who types, the page's
+// change event comes when the focus leaves a text field.
 func (tab *Tab) Fill(selector, text string) {
 	tab.t.Helper()
-	var how string
-	tab.poll("fill "+selector, func() (string, error) {
-		filled, err := ask[struct{ Why, How string }](tab, "fill", selector, text)
-		how = filled.How
-		return filled.Why, err
+	what := "fill " + selector
+	tab.poll(what, func() (string, error) {
+		filled, err := ask[struct {
+			Why  string `json:"why"`
+			Type bool   `json:"type"` // what the script has left to do
+		}](tab, "fill", selector, text)
+		if err != nil || filled.Why != "" || !filled.Type {
+			return filled.Why, err
+		}
+		tab.do(what, typing(text))
+		return ask[string](tab, "unlike", selector, text)
 	})
-	switch {
-	case how == "set":
-	case text == "":
-		tab.act("fill "+selector, chromedp.KeyEvent("\b"))
-	default:
-		tab.act("fill "+selector, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-			_, err := cdp.Call(ctx, t, input.InsertText, input.InsertTextParams{Text: text})
-			return err
-		}))
+}
+
+// typing puts a text in the place of the selected one.
+func typing(text string) chromedp.Action[chromedp.Void] {
+	if text == "" {
+		return chromedp.KeyEvent(kb.Backspace)
 	}
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, input.InsertText, input.InsertTextParams{Text: text})
+		return err
+	})
 }
 
 // Press presses a key where the focus is: a character, or Tab, Enter, Escape,
@@ -192,138 +203,10 @@ func (tab *Tab) Count(selector string) int {
 // loaded.
 func (tab *Tab) Eval(js string) any {
 	tab.t.Helper()
-	value := evaluate[any](tab, "script", js, chromedp.EvalAwaitPromise)
+	ctx, cancel := context.WithTimeout(tab.ctx, tab.Patience)
+	defer cancel()
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[any](js, chromedp.EvalAwaitPromise))
+	tab.must("script", err)
 	tab.settle("script")
 	return value
-}
-
-// do carries actions out within the tab's patience.
-func (tab *Tab) do(what string, actions ...chromedp.Action[chromedp.Void]) {
-	tab.t.Helper()
-	ctx, cancel := context.WithTimeout(tab.ctx, tab.Patience)
-	defer cancel()
-	tab.must(what, chromedp.Do(ctx, actions...))
-}
-
-// act is do for what a person does, which may lead to another page.
-func (tab *Tab) act(what string, actions ...chromedp.Action[chromedp.Void]) {
-	tab.t.Helper()
-	tab.do(what, actions...)
-	tab.settle(what)
-}
-
-// settle waits for the page to which the last act leads, if it leads to one.
-func (tab *Tab) settle(what string) {
-	tab.t.Helper()
-	ctx, cancel := context.WithTimeout(tab.ctx, tab.Patience)
-	defer cancel()
-	// The page tells in order, so once it answers this, it has told whether it
-	// is about to leave. It may be gone already.
-	_, _ = chromedp.Run(ctx, chromedp.Evaluate[int]("0"))
-	if err := tab.loads.wait(ctx); err != nil {
-		tab.fail(what, "the page that follows does not finish loading")
-	}
-}
-
-// poll asks until there is nothing in the way any more. A question that the
-// page cannot answer because it is being replaced is asked again.
-func (tab *Tab) poll(what string, ask func() (why string, err error)) {
-	tab.t.Helper()
-	deadline := time.NewTimer(tab.Patience)
-	defer deadline.Stop()
-	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 160*time.Millisecond) {
-		why, err := ask()
-		if err == nil && why == "" {
-			return
-		}
-		var mistake *chromedp.ExceptionError
-		if errors.As(err, &mistake) {
-			tab.must(what, err)
-		}
-		if err != nil {
-			why = err.Error()
-		}
-		select {
-		case <-deadline.C:
-			tab.fail(what, fmt.Sprintf("%s, after %v", why, tab.Patience))
-		case <-tab.ctx.Done():
-			tab.fail(what, "the browser is gone")
-		case <-time.After(pause):
-		}
-	}
-}
-
-func (tab *Tab) must(what string, err error) {
-	tab.t.Helper()
-	if err != nil {
-		tab.fail(what, err.Error())
-	}
-}
-
-// fail ends the test with what the page shows.
-func (tab *Tab) fail(what, why string) {
-	tab.t.Helper()
-	ctx, cancel := context.WithTimeout(tab.ctx, 5*time.Second)
-	defer cancel()
-	shown, err := chromedp.Run(ctx, chromedp.Evaluate[string](
-		`location.href + " shows:\n" + (document.body ? document.body.innerText.slice(0, 4000) : "nothing")`))
-	if err != nil {
-		shown = "the page does not answer: " + err.Error()
-	}
-	if problems := tab.reports.list(); len(problems) > 0 {
-		shown += "\nthe browser reports:\n" + strings.Join(problems, "\n")
-	}
-	tab.t.Fatalf("%s: %s\n%s", what, why, shown)
-}
-
-// evaluate is the value of a script.
-func evaluate[T any](tab *Tab, what, js string, options ...chromedp.EvaluateOption) T {
-	tab.t.Helper()
-	ctx, cancel := context.WithTimeout(tab.ctx, tab.Patience)
-	defer cancel()
-	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](js, options...))
-	tab.must(what, err)
-	return value
-}
-
-// ask calls one of the functions in script/.
-func ask[T any](tab *Tab, function string, args ...any) (T, error) {
-	ctx, cancel := context.WithTimeout(tab.ctx, tab.Patience)
-	defer cancel()
-	return chromedp.Run(ctx, chromedp.Evaluate[T](call(function, args...), chromedp.EvalAwaitPromise))
-}
-
-// look is ask for what needs no waiting.
-func look[T any](tab *Tab, function string, args ...any) T {
-	tab.t.Helper()
-	value, err := ask[T](tab, function, args...)
-	tab.must(function, err)
-	return value
-}
-
-// call is the script that calls a function of script/ with these arguments.
-func call(function string, args ...any) string {
-	list := make([]string, len(args))
-	for i, arg := range args {
-		text, err := json.Marshal(arg)
-		if err != nil {
-			panic(err) // strings and numbers only
-		}
-		list[i] = string(text)
-	}
-	return "(() => {" + findScript + lookScript + basicsScript + "return " + function + "(" + strings.Join(list, ", ") + ") })()"
-}
-
-// screenshot is the whole page as PNG.
-func screenshot(ctx context.Context, t *chromedp.Target) ([]byte, error) {
-	metrics, err := cdp.Call(ctx, t, page.GetLayoutMetrics, cdp.Empty{})
-	if err != nil {
-		return nil, err
-	}
-	whole := true
-	picture, err := cdp.Call(ctx, t, page.CaptureScreenshot, page.CaptureScreenshotParams{
-		CaptureBeyondViewport: &whole,
-		Clip:                  &page.Viewport{Width: metrics.CSSContentSize.Width, Height: metrics.CSSContentSize.Height, Scale: 1},
-	})
-	return picture.Data, err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -70,4 +71,18 @@ func (tab *Tab) Screenshot(file string) {
 	tab.must("screenshot", err)
 	tab.must("screenshot", os.MkdirAll(filepath.Dir(file), 0o750))
 	tab.must("screenshot", os.WriteFile(file, picture, 0o600))
+}
+
+// screenshot is the whole page as PNG.
+func screenshot(ctx context.Context, t *chromedp.Target) ([]byte, error) {
+	metrics, err := cdp.Call(ctx, t, page.GetLayoutMetrics, cdp.Empty{})
+	if err != nil {
+		return nil, err
+	}
+	whole := true
+	picture, err := cdp.Call(ctx, t, page.CaptureScreenshot, page.CaptureScreenshotParams{
+		CaptureBeyondViewport: &whole,
+		Clip:                  &page.Viewport{Width: metrics.CSSContentSize.Width, Height: metrics.CSSContentSize.Height, Scale: 1},
+	})
+	return picture.Data, err
 }

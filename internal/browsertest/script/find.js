@@ -73,6 +73,8 @@ function html(selector) {
   return e ? e.outerHTML : null;
 }
 
+function address() { return location.href; }
+
 function focused() {
   return document.activeElement ? called(document.activeElement) : "";
 }
@@ -124,7 +126,7 @@ function fill(selector, text) {
     e.focus();
     option.selected = true;
     tell();
-    return { why: "", how: "set" };
+    return { why: "" };
   }
   if (!e.matches("input, textarea") || e.matches("[type=checkbox], [type=radio], [type=file], [type=submit], [type=button]")) {
     return { why: "it is no field for text: " + where(e) };
@@ -136,8 +138,13 @@ function fill(selector, text) {
     e.value = text;
     if (e.value !== text) return { why: `it does not take ${JSON.stringify(text)}` };
     tell();
-    return { why: "", how: "set" };
+    return { why: "" };
   }
   e.select();
-  return { why: "", how: "type" };
+  return { why: "", type: true };
+}
+
+function unlike(selector, text) {
+  const e = all(selector).find(visible);
+  return e?.value === text ? "" : `it reads ${JSON.stringify(e?.value)} then`;
 }

@@ -3,15 +3,17 @@
 // colour: a computed colour as [red, green, blue, alpha], 0 to 255 and alpha 0
 // to 1, whatever its notation.
 function colour(text) {
-  const numbers = text.match(/^rgba?\(([^)]*)\)$/)?.[1].split(/[\s,/]+/).map(Number);
-  if (numbers && numbers.every(n => !isNaN(n))) return [...numbers.slice(0, 3), numbers[3] ?? 1];
-  const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = 1;
-  const brush = canvas.getContext("2d", { willReadFrequently: true });
-  brush.fillStyle = text;
+  const [, kind, inside] = text.match(/^(rgba?|color)\((?:srgb )?([^)]*)\)$/) ?? [];
+  const numbers = inside?.split(/[\s,/]+/).map(Number);
+  if (numbers && numbers.every(n => !isNaN(n))) {
+    const scale = kind === "color" ? 255 : 1;
+    return [...numbers.slice(0, 3).map(n => n * scale), numbers[3] ?? 1];
+  }
+  // Other notations are drawn, opaque: a drop of paint would be rounded.
+  const brush = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  brush.fillStyle = text.replace(/\s*\/[^/)]*\)$/, ")");
   brush.fillRect(0, 0, 1, 1);
-  const [r, g, b, a] = brush.getImageData(0, 0, 1, 1).data;
-  return [r, g, b, a / 255];
+  return [...brush.getImageData(0, 0, 1, 1).data.slice(0, 3), Number(text.match(/\/\s*([\d.]+)\)$/)?.[1] ?? 1)];
 }
 
 // over: the opaque colour that is seen where a colour lies on an opaque one.
@@ -42,16 +44,16 @@ function canvas() {
   return found;
 }
 
-// backgrounds: the colours that an element's own background may have at a
-// place of it, and whether there is a picture that nobody can judge.
+// backgrounds: the layers, from below, that an element's own background may
+// have at a place of it, and whether there is a picture that nobody can judge.
 function backgrounds(style) {
   const base = colour(style.backgroundColor);
   const image = style.backgroundImage;
-  if (image === "none") return { colours: [base] };
+  if (image === "none") return { choices: [[base]], picture: false };
   const picture = /url\(|image-set\(|element\(/.test(image) &&
-    (style.backgroundRepeat !== "no-repeat" || /cover|100%/.test(style.backgroundSize));
+    (!/^no-repeat(, no-repeat)*$/.test(style.backgroundRepeat) || /cover|100%/.test(style.backgroundSize));
   const stops = image.includes("gradient(") ? image.match(/(rgba?|color|oklch|oklab|lab|lch|hsla?|hwb)\([^()]*\)/g) ?? [] : [];
-  return { colours: stops.length ? stops.map(s => [...over(colour(s), base, 1), Math.max(colour(s)[3], base[3])]) : [base], picture };
+  return { choices: stops.length ? stops.map(stop => [base, colour(stop)]) : [[base]], picture };
 }
 
 // worst: the lowest contrast that a text's colour has, in the innermost of the
@@ -59,15 +61,15 @@ function backgrounds(style) {
 function worst(styles, letters) {
   let found = { ratio: Infinity };
   let picture = false;
-  // The text and its background at a depth, over what is below; an opacity
-  // blends both with that.
+  // What is seen of the text and of its background at a depth, over what is
+  // below; an opacity blends both with that.
   const descend = (i, below, finish) => {
-    const { colours, picture: unknown } = backgrounds(styles[i]);
-    picture ||= unknown;
+    const own = backgrounds(styles[i]);
     const opacity = Number(styles[i].opacity);
     const outward = (text, back) => finish(over(text, below, opacity), over(back, below, opacity));
-    for (const own of colours) {
-      const back = over(own, below);
+    picture ||= own.picture;
+    for (const layers of own.choices) {
+      const back = layers.reduce((under, layer) => over(layer, under), below);
       if (i === styles.length - 1) outward(over(letters, back), back);
       else descend(i + 1, back, outward);
     }
@@ -150,7 +152,7 @@ function contrast() {
   return [...findings];
 }
 
-// wider: the innermost elements that make the page scroll sideways.
+// wider: the elements that make the page scroll sideways.
 function wider() {
   const root = document.documentElement;
   const findings = [];
@@ -185,7 +187,11 @@ function wider() {
     if (box.width > 0 && right(box) > window + 1 && visible(e) && !held(e)) out.set(e, Math.max(right(box), out.get(e) ?? 0));
   }
   for (const [e, edge] of out) {
-    if (![...e.children].some(child => out.has(child))) findings.push(`wide: ${where(e)} reaches to ${Math.round(edge)} px`);
+    if (out.has(e.parentElement)) continue;
+    let inmost = e;
+    for (let next = e; next; next = [...next.children].find(child => out.has(child))) inmost = next;
+    const inside = inmost === e ? "" : `, as does ${called(inmost)} in it`;
+    findings.push(`wide: ${where(e)} reaches to ${Math.round(edge)} px${inside}`);
   }
   return findings;
 }
