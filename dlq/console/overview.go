@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -20,7 +21,7 @@ type overview struct {
 	Providers []providerView
 	Jobs      []jobView
 	Letters   counted
-	Groups    []groupView
+	Codes     []codeView
 }
 
 // alert is something that an operator must know, and what ends it.
@@ -37,12 +38,23 @@ type providerView struct {
 	Delivered, Dead plot
 }
 
-// groupView is a group with what helps.
+// codeView is what died of one code: what that means and what usually helps,
+// told once for all its reasons.
+type codeView struct {
+	Provider, Code string
+	dlq.Meaning
+	Count   int
+	Last    time.Time
+	Share   int // of the most frequent code, in percent, at least 1
+	Address string
+	Reasons []groupView
+}
+
+// groupView is a group of letters and where to see them.
 type groupView struct {
 	dlq.Group
 	dlq.Meaning
 	Address string
-	Share   int // of the largest group, in percent, at least 1
 }
 
 // shownJobs is how many jobs the overview lists.
@@ -66,20 +78,43 @@ func (c *Console) overview() overview {
 		view.Providers = append(view.Providers, providerView{p, status, tone,
 			newPlot(p.Plot, func(p flow.Point) uint64 { return p.Delivered }), newPlot(p.Plot, func(p flow.Point) uint64 { return p.Dead })})
 	}
-	view.Groups = groupViews(view.Letters.Groups)
+	view.Codes = codeViews(view.Letters.Groups)
 	return view
 }
 
-// mostGroups is how many groups one page shows.
-const mostGroups = 200
+// mostReasons is how many groups of one code a page shows.
+const mostReasons = 12
 
-func groupViews(groups []dlq.Group) []groupView {
-	var views []groupView
-	for _, g := range groups[:min(len(groups), mostGroups)] {
-		views = append(views, groupView{g, dlq.Explain(g.Provider, g.Code), groupChoice(g).Address(), max(1, g.Count*100/groups[0].Count)})
+// codeViews gathers groups, which come with the largest first, by their code;
+// the most frequent code comes first.
+func codeViews(groups []dlq.Group) []codeView {
+	var views []codeView
+	index := map[dlq.Key]int{}
+	for _, g := range groups {
+		key := dlq.Key{Provider: g.Provider, Code: g.Code}
+		at, known := index[key]
+		if !known {
+			at = len(views)
+			index[key] = at
+			all := choice{Words: dlq.Words{Provider: g.Provider, Code: g.Code}}
+			views = append(views, codeView{Provider: g.Provider, Code: g.Code, Meaning: dlq.Explain(g.Provider, g.Code), Address: all.Address()})
+		}
+		v := &views[at]
+		v.Count += g.Count
+		if g.Last.After(v.Last) {
+			v.Last = g.Last
+		}
+		v.Reasons = append(v.Reasons, groupView{g, v.Meaning, groupChoice(g).Address()})
+	}
+	slices.SortStableFunc(views, func(a, b codeView) int { return cmp.Compare(b.Count, a.Count) })
+	for i := range views {
+		views[i].Share = max(1, views[i].Count*100/views[0].Count)
 	}
 	return views
 }
+
+// Shown are the reasons that a page shows, the largest first.
+func (v codeView) Shown() []groupView { return v.Reasons[:min(len(v.Reasons), mostReasons)] }
 
 // alerts puts what is wrong into plain words.
 func alerts(now flow.Snapshot) []alert {

@@ -24,8 +24,12 @@ var rules = map[string]rule{
 	"consumer":   {"", "backoff nats", "the consumer knows JetStream; what an event or a provider is it refuses to know"},
 	"dlq":        {"event internal/scan publisher", "backoff json nats sync", "a letter and its way back into the stream; who refused the event, and who decides, it may not know"},
 	"dlq/replay": {"consumer dlq event internal/phrase internal/scan publisher", "backoff json nats sync time", "puts letters back; which provider takes them it asks nobody but who hands in how"},
-	"dlq/erase":  {"consumer dlq event internal/scan publisher", "json nats", "removes a person; how an event is delivered it refuses to know"},
-	"sandbox":    {"", "json", "apps link it in their tests: a double of the providers shares no code with who calls them"},
+	"dlq/console": {
+		"dlq dlq/erase dlq/replay event internal/flow internal/phrase", "nats",
+		"pages, sessions and jobs; what happens to a letter is decided by the rooms beside it",
+	},
+	"dlq/erase": {"consumer dlq event internal/scan publisher", "json nats", "removes a person; how an event is delivered it refuses to know"},
+	"sandbox":   {"", "json", "apps link it in their tests: a double of the providers shares no code with who calls them"},
 
 	"providers":                {"event", "", "the vocabulary of all providers, without any of them"},
 	"providers/clevertap":      {"event providers providers/internal/call providers/internal/scrub", "json", "a provider knows HTTP and no JetStream, and no other provider"},
@@ -49,7 +53,7 @@ var rules = map[string]rule{
 		"backoff nats prometheus", "wires the worker together; the only package that knows all rooms",
 	},
 	"internal/dev": {
-		"consumer dlq event internal/app internal/broker internal/config publisher sandbox",
+		"consumer dlq dlq/console event internal/app internal/broker internal/config publisher sandbox",
 		"nats progressbar", "everything in one process; nobody but `worker dev` may use it",
 	},
 	"internal/rules":       {"", "", "tests only"},
@@ -61,7 +65,7 @@ var rules = map[string]rule{
 
 	"cmd/worker":    {"internal/app internal/config internal/dev internal/ops sandbox", "term", "a thin main"},
 	"cmd/publisher": {"consumer event internal/config publisher", "json nats progressbar term time", "over the publisher; of the consumer it knows where to look an event up"},
-	"cmd/dlq":       {"dlq dlq/erase dlq/replay event internal/app internal/config internal/phrase", "json nats progressbar term", "over dlq: arguments, questions and what a person reads"},
+	"cmd/dlq":       {"dlq dlq/console dlq/erase dlq/replay event internal/app internal/config internal/ops internal/phrase", "json nats progressbar term", "over dlq: arguments, questions and what a person reads"},
 	"cmd/sandbox":   {"internal/config sandbox", "", "a thin main over the sandbox"},
 }
 
