@@ -29,8 +29,12 @@ func (c *devCommand) Run(ctx context.Context, std streams) error {
 	if c.Once && c.Log.Level == "info" { // a demo shows its books, not its log
 		c.Log.Level = "error"
 	}
+	page := ""
+	if !c.Once {
+		page = c.addr("127.0.0.1:8090")
+	}
 	world, err := dev.Start(ctx, dev.Settings{
-		Dir: c.Data, NATSAddr: c.addr("127.0.0.1:4222"), Log: logger(logOut, c.Log),
+		Dir: c.Data, NATSAddr: c.addr("127.0.0.1:4222"), Console: page, Log: logger(logOut, c.Log),
 		Worker: func(natsURL string, fakes *sandbox.Server) (config.Worker, error) {
 			return c.worker(std.env, natsURL, fakes)
 		},

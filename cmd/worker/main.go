@@ -37,7 +37,7 @@ func main() {
 // cli is every command of the worker; kong fills it.
 type cli struct {
 	Run    runCommand    `cmd:"" help:"Deliver events until told to stop."`
-	Dev    devCommand    `cmd:"" help:"Everything in one process for trying it out: JetStream on disk, fake providers, the worker. Loopback only."`
+	Dev    devCommand    `cmd:"" help:"Everything in one process for trying it out: JetStream on disk, fake providers, the worker, the console. Loopback only."`
 	Check  checkCommand  `cmd:"" help:"Look at broker, streams, consumers, holds and credentials, a line a finding; exit 1 when something would not work."`
 	Resume resumeCommand `cmd:"" help:"End a provider's hold now."`
 }

@@ -1,5 +1,5 @@
 // Package dev is everything in one process, for trying tokenrelay out: an
-// embedded JetStream on disk, the providers' sandbox, the worker, and a load
+// embedded JetStream on disk, the providers' sandbox, the worker, the console, and a load
 // of sample events whose books are counted independently at both ends.
 //
 // It knows how the parts fit together on one machine; it refuses to know how
@@ -21,6 +21,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/tokenrelay/tokenrelay/dlq"
+	"github.com/tokenrelay/tokenrelay/dlq/console"
 	"github.com/tokenrelay/tokenrelay/internal/app"
 	"github.com/tokenrelay/tokenrelay/internal/broker"
 	"github.com/tokenrelay/tokenrelay/internal/config"
@@ -31,15 +33,17 @@ import (
 type Settings struct {
 	Dir      string // for streams; empty: a temporary one, removed at the end
 	NATSAddr string // host:port for the broker; empty: any free port
+	Console  string // host:port for the console, loopback; empty: there is none
 	Worker   func(natsURL string, fakes *sandbox.Server) (config.Worker, error)
 	Log      *slog.Logger
 }
 
-// World is the broker, the fake providers and the worker.
+// World is the broker, the fake providers, the worker and the console.
 type World struct {
 	Broker  *broker.Broker
 	Sandbox *sandbox.Server
 	Worker  *app.Worker
+	Console *console.Console // nil: there is none
 	JS      jetstream.JetStream
 
 	conn *nats.Conn
@@ -56,6 +60,11 @@ type end struct {
 const (
 	cleverTapLatency = 60 * time.Millisecond
 	courierLatency   = 15 * time.Millisecond
+)
+
+const (
+	sessionIdle  = 12 * time.Hour
+	consoleGrace = 20 * time.Second
 )
 
 // Start builds the world; on an error nothing of it is left.
@@ -101,7 +110,28 @@ func Start(ctx context.Context, s Settings) (_ *World, err error) {
 	if w.JS, err = jetstream.New(w.conn); err != nil {
 		return nil, fmt.Errorf("JetStream: %w", err)
 	}
-	return w, nil
+	if s.Console != "" {
+		err = w.serve(ctx, s)
+	}
+	return w, err
+}
+
+// serve starts the console. Nobody else can reach it, so it asks for a name
+// only.
+func (w *World) serve(ctx context.Context, s Settings) error {
+	letters, err := dlq.Open(ctx, w.JS)
+	if err != nil {
+		return err
+	}
+	if w.Console, err = console.New(console.Settings{Addr: s.Console, Idle: sessionIdle, JS: w.JS, Letters: letters, Log: s.Log}); err != nil {
+		return err
+	}
+	w.started("console", func() error {
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), consoleGrace)
+		defer cancel()
+		return w.Console.Stop(ending)
+	})
+	return w.Console.Start()
 }
 
 func (w *World) started(what string, stop func() error) { w.ends = append(w.ends, end{what, stop}) }
@@ -120,9 +150,14 @@ func (w *World) Close() error {
 
 // Welcome tells what runs where and how to use it.
 func (w *World) Welcome(out io.Writer) {
+	page := "(not with --once)"
+	if w.Console != nil {
+		page = w.Console.URL()
+	}
 	_, _ = fmt.Fprintf(out, `tokenrelay dev: everything in one process, on loopback only. NOT FOR PRODUCTION:
 the providers are fakes and nobody is asked for a password.
 
+  console   %s
   NATS      %s
   sandbox   %s (report, rules; base URLs %s and %s)
   health    http://%s/readyz and /metrics
@@ -131,5 +166,5 @@ Publish an event of your own with any NATS client:
 
   nats -s %s pub tokens.registered '{"user_id":"ann","object_id":"__g1","token":"t-1","type":"fcm"}'
 
-`, w.Broker.URL(), w.Sandbox.URL()+sandbox.ControlPath+"/report", w.Sandbox.CleverTapURL(), w.Sandbox.CourierURL(), w.Worker.Addr(), w.Broker.URL())
+`, page, w.Broker.URL(), w.Sandbox.URL()+sandbox.ControlPath+"/report", w.Sandbox.CleverTapURL(), w.Sandbox.CourierURL(), w.Worker.Addr(), w.Broker.URL())
 }
