@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -94,7 +95,7 @@ func TestFind(t *testing.T) {
 func TestOnlyOneInstalls(t *testing.T) {
 	t.Parallel()
 	aptGet := fakeAptGet(t)
-	installs, found := 0, false // only ever touched under apt-get's lock, or the test says so
+	var installs atomic.Int32
 	type answer struct {
 		path string
 		err  error
@@ -105,7 +106,7 @@ func TestOnlyOneInstalls(t *testing.T) {
 		go func() {
 			path, err := install(t.Context(), machine{
 				look: func(name string) (string, error) {
-					if !found {
+					if installs.Load() == 0 {
 						return "", exec.ErrNotFound
 					}
 					return "/bin/" + name, nil
@@ -118,8 +119,7 @@ func TestOnlyOneInstalls(t *testing.T) {
 						return "", nil
 					}
 					if slices.Contains(args, "install") {
-						installs++
-						found = true
+						installs.Add(1)
 					}
 					<-inside
 					return "", nil
@@ -133,8 +133,8 @@ func TestOnlyOneInstalls(t *testing.T) {
 			t.Errorf("found %q, %v", a.path, a.err)
 		}
 	}
-	if installs != 1 {
-		t.Errorf("installed %d times", installs)
+	if installs.Load() != 1 {
+		t.Errorf("installed %d times", installs.Load())
 	}
 }
 

@@ -9,7 +9,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// loads follows whether a tab's page is about to be replaced.
+// loads follows whether a tab's page is about to be replaced. Only listen
+// writes what it follows.
 type loads struct {
 	mu        sync.Mutex
 	requested bool          // the page asked to go elsewhere

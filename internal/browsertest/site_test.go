@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,12 @@ func (s site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Content-Security-Policy", careful)
 	switch {
+	case strings.HasSuffix(r.URL.Path, ".events"):
+		w.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(w, text)
+		http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		return
 	case !ok:
 		w.WriteHeader(http.StatusNotFound)
 	case text == "":
@@ -56,6 +63,7 @@ func document(body string) string {
 		`<meta name="viewport" content="width=device-width"></head><body>` + body + `</body></html>`
 }
 
+// open opens the site's first page in a browser of its own.
 func open(t *testing.T, s site) (*browsertest.Tab, string) {
 	t.Helper()
 	url := s.serve(t)
@@ -90,8 +98,8 @@ func judge(t *testing.T, test func(t testing.TB)) *verdict {
 	go func() {
 		defer close(done)
 		defer func() {
-			for i := len(v.cleanups) - 1; i >= 0; i-- {
-				v.cleanups[i]()
+			for _, f := range slices.Backward(v.cleanups) {
+				f()
 			}
 		}()
 		test(v)

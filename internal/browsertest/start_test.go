@@ -42,6 +42,7 @@ func TestStartGivesUpOnABrowserThatDoesNotAnswer(t *testing.T) {
 	}
 }
 
+//nolint:tparallel // the end of the inner test is what the outer one looks at
 func TestTheBrowserEndsWithItsTest(t *testing.T) {
 	t.Parallel()
 	var pid int

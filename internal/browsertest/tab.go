@@ -25,7 +25,6 @@ type Tab struct {
 	loads    *loads
 	reports  *reports
 	expected []expectation
-	dark     bool
 }
 
 func (b *Browser) tab(t testing.TB, options ...chromedp.ContextOption) *Tab {
@@ -69,7 +68,8 @@ func (tab *Tab) URL() string {
 
 // Click waits until the element can be clicked (it is there, visible, enabled,
 // at rest and not covered), scrolls to it and clicks it with the mouse. When
-// that leads to another page, Click waits until it is loaded.
+// that leads to another page, Click waits until it is loaded; a page that goes
+// elsewhere only after it asked its server something must be waited for.
 func (tab *Tab) Click(selector string) {
 	tab.t.Helper()
 	var last target

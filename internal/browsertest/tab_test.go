@@ -2,7 +2,10 @@ package browsertest_test
 
 import (
 	"bytes"
+	"fmt"
 	"image/png"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,6 +106,38 @@ func TestThePageChangesByItself(t *testing.T) {
 	tab.Wait("#done")
 }
 
+// A stream of events that has no end is no page that does not finish loading,
+// and leaving it is no failed request.
+func TestServerSentEvents(t *testing.T) {
+	t.Parallel()
+	tab, _ := open(t, site{
+		"/":             document(`<h1>Live</h1><p id="count">waiting</p><a href="/two">two</a><script src="/live.js"></script>`),
+		"/live.js":      `new EventSource("/count.events").onmessage = e => document.querySelector("#count").textContent = e.data`,
+		"/count.events": "data: 12 delivered\n\n",
+		"/two":          document(`<h1>Two</h1><a href="/">back</a>`),
+	})
+	for range 3 {
+		tab.WaitText("#count", "12 delivered")
+		tab.Click("a >> two")
+		tab.Click("a >> back")
+	}
+}
+
+func TestSecureCookies(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "session", Value: "x", Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+		_, err := r.Cookie("session")
+		fmt.Fprintf(w, "%s%t", document(""), err == nil)
+	}))
+	t.Cleanup(server.Close)
+	tab := browsertest.New(t).Tab(t)
+	tab.Open(server.URL)
+	equal(t, "the first answer", tab.Text("body"), "false")
+	tab.Reload()
+	equal(t, "the second answer", tab.Text("body"), "true")
+}
+
 // Neither of them leads to another page, and neither keeps a test waiting.
 func TestClicksThatLeadNowhere(t *testing.T) {
 	t.Parallel()
@@ -192,6 +227,7 @@ func TestAVerbThatWaitsInVainShowsThePage(t *testing.T) {
 		{"a script's error", func(tab *browsertest.Tab) { tab.Eval("nope()") }, "nope is not defined"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			v := judge(t, func(t testing.TB) {
 				tab := b.Tab(t)
 				tab.Open(url + "/")

@@ -49,13 +49,12 @@ func (tab *Tab) poll(what string, ask func() (why string, err error)) {
 	tab.t.Helper()
 	deadline := time.NewTimer(tab.Patience)
 	defer deadline.Stop()
-	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 160*time.Millisecond) {
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 160*time.Millisecond) {
 		why, err := ask()
 		if err == nil && why == "" {
 			return
 		}
-		var mistake *chromedp.ExceptionError
-		if errors.As(err, &mistake) {
+		if _, mistaken := errors.AsType[*chromedp.ExceptionError](err); mistaken {
 			tab.must(what, err)
 		}
 		if err != nil {

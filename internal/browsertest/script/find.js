@@ -20,7 +20,7 @@ function shown(e) {
 function reads(e, text) { return plain(shown(e)).includes(plain(text)); }
 
 function visible(e) {
-  return e.checkVisibility({ visibilityProperty: true, opacityProperty: true, contentVisibilityAuto: true }) &&
+  return e.checkVisibility({ visibilityProperty: true, opacityProperty: true }) &&
     [...e.getClientRects()].some(r => r.width > 0 && r.height > 0);
 }
 
