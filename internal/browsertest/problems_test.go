@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tokenrelay/tokenrelay/internal/browsertest"
 )
@@ -65,11 +66,11 @@ func TestProblemsFailTheTest(t *testing.T) {
 	var told []string
 	v := judge(t, func(v testing.TB) {
 		tab := b.Tab(v)
-		tab.Patience /= 100
 		tab.Open(url + "/")
 		told = tab.Problems()
 		tab.Expect("one")
 		tab.Expect("status 403")
+		tab.Patience = 100 * time.Millisecond
 	})
 	wants(t, told, "console: one", "console: two")
 	wants(t, v.errors, "the browser reports: console: two", `the browser did not report "status 403"`)

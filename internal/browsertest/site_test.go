@@ -46,7 +46,7 @@ func (s site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(r.URL.Path, ".events"):
 		w.Header().Set("Content-Type", "text/event-stream")
 		io.WriteString(w, text)
-		http.NewResponseController(w).Flush()
+		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 		return
 	case !ok:

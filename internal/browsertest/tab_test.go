@@ -214,7 +214,7 @@ func TestAVerbThatWaitsInVainShowsThePage(t *testing.T) {
 		act  func(*browsertest.Tab)
 		want string
 	}{
-		{"not there", func(tab *browsertest.Tab) { tab.Wait("#none") }, "wait for #none: it is not there, after 200ms"},
+		{"not there", func(tab *browsertest.Tab) { tab.Wait("#none") }, "wait for #none: it is not there, after 1s"},
 		{"another text", func(tab *browsertest.Tab) { tab.WaitText("#p", "letters") }, `wait for #p with "letters": it reads "words"`},
 		{"still there", func(tab *browsertest.Tab) { tab.Gone("#p") }, "wait until gone: #p: it is still there: p#p"},
 		{"disabled", func(tab *browsertest.Tab) { tab.Click("button >> off") }, "click button >> off: it is disabled"},
@@ -231,7 +231,7 @@ func TestAVerbThatWaitsInVainShowsThePage(t *testing.T) {
 			v := judge(t, func(t testing.TB) {
 				tab := b.Tab(t)
 				tab.Open(url + "/")
-				tab.Patience = 200 * time.Millisecond
+				tab.Patience = time.Second
 				test.act(tab)
 			})
 			if !strings.Contains(v.fatal, test.want) || !strings.Contains(v.fatal, "Here I am") {
