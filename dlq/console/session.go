@@ -145,7 +145,7 @@ func (s *session) mayReveal(seq uint64) {
 func (s *session) reveals(seq uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.reveal != seq {
+	if s.reveal != seq || seq == 0 {
 		return false
 	}
 	s.reveal = 0

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/tokenrelay/tokenrelay/internal/broker/brokertest"
 	"github.com/tokenrelay/tokenrelay/internal/config"
 )
 
@@ -13,8 +14,8 @@ import (
 func TestConsoleSettings(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "missing")
-	cert, key := certificate(t)
-	_, otherKey := certificate(t)
+	cert, key := brokertest.Certificate(t)
+	_, otherKey := brokertest.Certificate(t)
 	password := write(t, "hunter2")
 	demanded := func(addr string) string {
 		return "CONSOLE_PASSWORD is not set, must be given (or CONSOLE_PASSWORD_FILE) when CONSOLE_ADDR (" + addr + ") is not loopback"

@@ -1,30 +1,23 @@
 package config_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
-	"net"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/tokenrelay/tokenrelay/internal/broker/brokertest"
 	"github.com/tokenrelay/tokenrelay/internal/config"
 )
 
 func TestNATSSettings(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "missing")
-	cert, key := certificate(t)
-	_, otherKey := certificate(t)
+	cert, key := brokertest.Certificate(t)
+	_, otherKey := brokertest.Certificate(t)
 	text := write(t, "hello")
 	unread := func(variable string) string {
 		return fmt.Sprintf("%s is %q, cannot be read: no such file or directory", variable, missing)
@@ -63,7 +56,7 @@ func TestNATSSettings(t *testing.T) {
 
 func TestConnectTLS(t *testing.T) {
 	t.Parallel()
-	certFile, keyFile := certificate(t)
+	certFile, keyFile := brokertest.Certificate(t)
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
 		t.Fatal(err)
@@ -86,34 +79,4 @@ func TestConnectTLS(t *testing.T) {
 	if _, err := n.Connect(t.Context(), "test"); err == nil || err.Error() != want {
 		t.Errorf("without the authority: %v, want %s", err, want)
 	}
-}
-
-// certificate makes one of its own for 127.0.0.1, for either end, and returns
-// the paths of it and its key.
-func certificate(t *testing.T) (certFile, keyFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		Subject:      pkix.Name{CommonName: "test"},
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(time.Hour),
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA:         true, BasicConstraintsValid: true,
-		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return write(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))),
-		write(t, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})))
 }
