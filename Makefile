@@ -1,4 +1,6 @@
 # Everything here needs Go, git and make; `race` and `lint` a C compiler and time, too.
+# The tests drive a browser: a Chrome or Chromium on the path or in CHROME, which
+# they install where they can (root, apt) and ask for elsewhere.
 
 GO       ?= go
 # One test of a package that hangs must not take the others' time.
