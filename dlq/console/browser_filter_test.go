@@ -14,7 +14,7 @@ import (
 // lettersOf are the letters that a page lists.
 const lettersOf = "ul#letters > li"
 
-func TestFilter(t *testing.T) {
+func TestBrowserFilter(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.die(dead("clevertap", "531", "CleverTap 531: Invalid token data", names(amber, 3)...)...)

@@ -31,7 +31,7 @@ func (w *world) bodies(stream, text string) int {
 	return found
 }
 
-func TestPurge(t *testing.T) {
+func TestBrowserPurge(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.die(dead("clevertap", "531", stale, names("gone", 12)...)...)
@@ -69,7 +69,7 @@ func TestPurge(t *testing.T) {
 	contains(t, "the log", w.log.String(), `msg="console: purge begins" operator=Ada`, `msg="console: purge ended" operator=Ada`, "12 letters removed.")
 }
 
-func TestDoNothing(t *testing.T) {
+func TestBrowserDoNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.die(dead("clevertap", "531", stale, names("a", 3)...)...)
@@ -86,7 +86,7 @@ func TestDoNothing(t *testing.T) {
 	}
 }
 
-func TestExport(t *testing.T) {
+func TestBrowserExport(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.die(dead("clevertap", "531", stale, names("a", 230)...)...)
@@ -124,7 +124,7 @@ func TestExport(t *testing.T) {
 	}
 }
 
-func TestErase(t *testing.T) {
+func TestBrowserErase(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.die(dead("clevertap", "531", stale, amber, "other")...)

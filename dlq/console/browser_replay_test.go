@@ -60,7 +60,7 @@ func (w *world) once(provider string, want int) {
 	}
 }
 
-func TestTrialPasses(t *testing.T) {
+func TestBrowserTrialPasses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.worker()
@@ -96,7 +96,7 @@ func TestTrialPasses(t *testing.T) {
 	contains(t, "the log", w.log.String(), `msg="console: replay begins" operator=Ada`, `msg="console: replay ended" operator=Ada`)
 }
 
-func TestTrialFails(t *testing.T) {
+func TestBrowserTrialFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.refuse(sandbox.CleverTap, "530", "broken")
@@ -129,7 +129,7 @@ func TestTrialFails(t *testing.T) {
 	contains(t, "the cure of what is left", tab.Text(".groups"), "CleverTap 530", "30 letters", "Cure ")
 }
 
-func TestTwoTabs(t *testing.T) {
+func TestBrowserTwoTabs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.worker()
@@ -168,7 +168,7 @@ func TestTwoTabs(t *testing.T) {
 	equal(t, "letters", w.letters(), 0)
 }
 
-func TestReloadAndStop(t *testing.T) {
+func TestBrowserReloadAndStop(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.worker()

@@ -65,7 +65,7 @@ func contains(t *testing.T, what, text string, parts ...string) {
 // amber is in every personal value of some tests' letters, and nowhere else.
 const amber = "amber"
 
-func TestBrowse(t *testing.T) {
+func TestBrowserBrowse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	many := dead("clevertap", "531", "CleverTap 531: Invalid token data", names(amber, 120)...)
