@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // policy lets a page use what this server has, and nothing else: no inline
@@ -90,6 +91,13 @@ func (c *Console) handler() http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, mostForm)
+		if err := r.ParseForm(); err != nil {
+			http.Error(w, "The form could not be read: it may have at most 64 KiB.", http.StatusBadRequest)
+			return
+		}
+		// All is read. The limit for reading would end the contexts of answers
+		// that take longer.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 		guarded.ServeHTTP(w, r)
 	})
 	return all
@@ -112,8 +120,11 @@ func hostOf(header string) string {
 	return strings.TrimSuffix(strings.Trim(host, "[]"), ".")
 }
 
-// cookieName has the prefix that makes browsers refuse it from anybody else.
+// cookieName has the port, for browsers share cookies over the ports of a
+// host, and under TLS the prefix that makes them refuse it from anybody else.
 func (c *Console) cookieName(name string) string {
+	_, port, _ := net.SplitHostPort(c.listener.Addr().String())
+	name = "tokenrelay-" + name + "-" + port
 	if c.TLSCert != "" {
 		return "__Host-" + name
 	}

@@ -184,14 +184,14 @@ func TestCookies(t *testing.T) {
 	t.Parallel()
 	cert, key := brokertest.Certificate(t)
 	for name, change := range map[string]func(*console.Settings){
-		"session": func(*console.Settings) {}, "__Host-session": func(s *console.Settings) { s.TLSCert, s.TLSKey = cert, key },
+		"tokenrelay-session-": func(*console.Settings) {}, "__Host-tokenrelay-session-": func(s *console.Settings) { s.TLSCert, s.TLSKey = cert, key },
 	} {
 		w := newWorld(t, change)
 		o := w.visitor()
 		o.get("/login")
 		p := o.post("/login", "name", "Maja").want(t, http.StatusSeeOther)
 		cookies := (&http.Response{Header: p.header}).Cookies()
-		if len(cookies) != 1 || cookies[0].Name != name || !cookies[0].HttpOnly || cookies[0].SameSite != http.SameSiteStrictMode ||
+		if len(cookies) != 1 || !strings.HasPrefix(cookies[0].Name, name) || !cookies[0].HttpOnly || cookies[0].SameSite != http.SameSiteStrictMode ||
 			cookies[0].Secure != strings.HasPrefix(name, "__Host-") || cookies[0].Path != "/" || len(cookies[0].Value) < 40 {
 			t.Errorf("%s: %v", name, p.header["Set-Cookie"])
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // A purge removes what was there when it counted, and only after a yes.
-func TestPurge(t *testing.T) {
+func TestPurgeByForm(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.die(dead(event.Courier, "http_400", "Courier: HTTP 400: refused", names("a", 30)...)...)
@@ -124,7 +124,7 @@ func TestReplayCorrected(t *testing.T) {
 }
 
 // An export is a line of JSON a letter, in a file, and the letters stay.
-func TestExport(t *testing.T) {
+func TestExportByForm(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.die(dead(event.Courier, "http_400", "refused", names("a", 450)...)...)
@@ -156,7 +156,7 @@ func TestExport(t *testing.T) {
 
 // A person is found in both streams and removed from them; who it was is told
 // nowhere.
-func TestErase(t *testing.T) {
+func TestEraseByForm(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.die(dead(event.Courier, "http_400", "refused", "ann", "bob")...)

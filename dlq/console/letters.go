@@ -61,6 +61,9 @@ func (c *Console) lettersPage(w http.ResponseWriter, r *http.Request, s *session
 	if view.Choice.Group {
 		view.Group = c.group(r.Context(), view.Choice)
 	}
+	if c.away(w, s) {
+		return
+	}
 	ctx, cancel := context.WithTimeoutCause(r.Context(), pageAnswer, errors.New("the search took too long: choose a provider or a code"))
 	defer cancel()
 	filter.Limit = pageOfLetters + 1 // one more tells whether there is a further page
@@ -87,6 +90,15 @@ func (c *Console) lettersPage(w http.ResponseWriter, r *http.Request, s *session
 		status = http.StatusBadGateway
 	}
 	c.show(w, status, "letters", view)
+}
+
+// away answers at once while the broker cannot be asked.
+func (c *Console) away(w http.ResponseWriter, s *session) bool {
+	why := c.flow.Now().Away
+	if why != "" {
+		c.problem(w, s, http.StatusBadGateway, "The broker does not answer, so letters cannot be read now: "+why+".")
+	}
+	return why != ""
 }
 
 func withBefore(c choice, seq uint64) string {
@@ -155,6 +167,9 @@ func (c *Console) letter(w http.ResponseWriter, r *http.Request, s *session) *dl
 	seq, err := strconv.ParseUint(r.PathValue("seq"), 10, 64)
 	if err != nil || seq == 0 {
 		c.problem(w, s, http.StatusNotFound, "There is no such letter.")
+		return nil
+	}
+	if c.away(w, s) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeoutCause(r.Context(), pageAnswer, errors.New("the broker does not answer"))

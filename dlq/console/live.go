@@ -19,7 +19,7 @@ const (
 func (c *Console) live(w http.ResponseWriter, r *http.Request, s *session) {
 	parts := c.parts(r)
 	if parts == nil {
-		http.Error(w, "no such page", http.StatusNoContent) // and the browser does not ask again
+		w.WriteHeader(http.StatusNoContent) // the browser does not ask again
 		return
 	}
 	if c.listeners.Add(1) > mostLive {

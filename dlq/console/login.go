@@ -79,7 +79,7 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 		case err != nil: // the browser has gone
 			return
 		case !right:
-			c.Log.Warn("console: wrong password", "operator", name)
+			c.Log.Warn("console: wrong password") // without the name, which may be one typed into the wrong field
 			refuse(http.StatusForbidden, "The password is wrong. Each further try takes longer.")
 			return
 		}

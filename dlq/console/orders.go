@@ -113,22 +113,23 @@ func (c *Console) goJob(w http.ResponseWriter, r *http.Request, s *session) {
 		return
 	}
 	if _, isExport := j.task.(*exportTask); !isExport && j.agree() {
-		c.jobs.work.Go(func() { c.conduct(j, s.operator) })
+		c.jobs.work.Go(func() { _ = c.conduct(j, s.operator) }) // the job has the error
 	}
 	http.Redirect(w, r, "/jobs/"+j.id, http.StatusSeeOther)
 }
 
 // conduct runs a job and logs its beginning and its end with the operator's
 // name.
-func (c *Console) conduct(j *job, operator string) {
+func (c *Console) conduct(j *job, operator string) error {
 	c.Log.Info("console: "+j.kind+" begins", "operator", operator, "job", j.id, "total", j.view().Preview.Total)
 	did, err := j.run()
 	args := []any{"operator", operator, "job", j.id, "did", did.Summary}
 	if err != nil {
 		c.Log.Warn("console: "+j.kind+" ended early", append(args, "err", err)...)
-		return
+		return err
 	}
 	c.Log.Info("console: "+j.kind+" ended", args...)
+	return nil
 }
 
 func (c *Console) stopJob(w http.ResponseWriter, r *http.Request, s *session) {
@@ -159,7 +160,9 @@ func (c *Console) fileOfJob(w http.ResponseWriter, r *http.Request, s *session) 
 	w.Header().Set("Content-Type", "application/x-ndjson; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="letters-`+time.Now().UTC().Format("20060102-150405")+`.jsonl"`)
 	t.out = patient{w, http.NewResponseController(w)}
-	c.conduct(j, s.operator)
+	if err := c.conduct(j, s.operator); err != nil {
+		panic(http.ErrAbortHandler) // or half a file would look whole
+	}
 }
 
 // patience is how long one piece of an answer may take to be sent.
@@ -173,7 +176,6 @@ type patient struct {
 }
 
 func (p patient) Write(b []byte) (int, error) {
-	_ = p.control.SetReadDeadline(time.Time{}) // the server's own limit would end the request's context
 	if err := p.control.SetWriteDeadline(time.Now().Add(patience)); err != nil {
 		return 0, err
 	}
