@@ -49,8 +49,26 @@ func parsePages() (*template.Template, error) {
 		"provider":    providerName,
 		"explain":     dlq.Explain,
 		"capital":     capital,
+		"spans":       spans,
 	})
 	return pages.ParseFS(files, "page/*.html")
+}
+
+// span is a piece of a sentence; a command is shown as such.
+type span struct {
+	Text    string
+	Command bool
+}
+
+// spans takes the commands, which stand in back-quotes, out of a sentence.
+func spans(text string) []span {
+	var list []span
+	for i, piece := range strings.Split(text, "`") {
+		if piece != "" {
+			list = append(list, span{piece, i%2 == 1})
+		}
+	}
+	return list
 }
 
 // rate is a figure a second, exact where it is small.

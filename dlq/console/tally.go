@@ -18,6 +18,7 @@ type tally struct {
 	groups []dlq.Group
 	total  int
 	at     time.Time // of the last count; zero: never
+	slow   bool      // the last count took longer than a page waits
 	err    error     // of the last look
 	looked chan struct{}
 }
@@ -51,13 +52,6 @@ func (t *tally) now() counted {
 	return c
 }
 
-// changed is closed after the next look.
-func (t *tally) changed() <-chan struct{} {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.looked
-}
-
 // poke asks for a look.
 func (t *tally) poke() {
 	select {
@@ -66,10 +60,15 @@ func (t *tally) poke() {
 	}
 }
 
-// fresh is now, after a look that began after this call where it is quick.
+// fresh is now, after a look at the stream where that is quick.
 func (t *tally) fresh(ctx context.Context) counted {
-	looked := t.changed()
+	t.mu.Lock()
+	looked, slow := t.looked, t.slow
+	t.mu.Unlock()
 	t.poke()
+	if slow {
+		return t.now()
+	}
 	timer := time.NewTimer(tallyWait)
 	defer timer.Stop()
 	select {
@@ -102,6 +101,7 @@ func (t *tally) run(ctx context.Context) {
 func (t *tally) look(ctx context.Context, seen dlq.Extent, known bool) (dlq.Extent, bool) {
 	ctx, cancel := context.WithTimeout(ctx, tallyAnswer)
 	defer cancel()
+	began := time.Now()
 	extent, err := t.letters.Extent(ctx)
 	if err == nil && known && extent == seen {
 		t.note(func() { t.err = nil })
@@ -116,7 +116,7 @@ func (t *tally) look(ctx context.Context, seen dlq.Extent, known bool) (dlq.Exte
 		return seen, false
 	}
 	t.note(func() {
-		t.groups, t.total, t.at, t.err = groups, 0, time.Now(), nil
+		t.groups, t.total, t.at, t.slow, t.err = groups, 0, time.Now(), time.Since(began) > tallyWait, nil
 		for _, g := range groups {
 			t.total += g.Count
 		}
