@@ -30,7 +30,7 @@ func printReport(out io.Writer, report replay.Report) {
 			printf(out, "  %s\n", printable(line))
 		}
 	}
-	printf(out, "\n%s\n", report.Totals.Words())
+	printf(out, "\n%s\n", report.Words())
 	if report.NotRemoved > 0 {
 		printf(out, "%s replayed and could not be removed: the next run recognises and removes them\n", phrase.Thousands(report.NotRemoved))
 	}

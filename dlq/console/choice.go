@@ -64,7 +64,7 @@ func withQuery(path string, v url.Values) string {
 // filter is the choice as the letters' room takes it. What it does not
 // understand comes back in sentences.
 func (c choice) filter(s *session, now time.Time) (dlq.Filter, []string) {
-	f, wrong := c.Words.Filter(now)
+	f, wrong := c.Filter(now)
 	f.WholeGroup = c.Group
 	var problems []string
 	for _, w := range wrong {

@@ -109,12 +109,12 @@ func (h quietHandler) Handle(ctx context.Context, r slog.Record) error {
 
 // Start opens the address and serves.
 func (c *Console) Start() error {
-	listener, err := net.Listen("tcp", c.Settings.Addr)
+	listener, err := net.Listen("tcp", c.Addr)
 	if err != nil {
 		if op, ok := errors.AsType[*net.OpError](err); ok { // its text repeats the address
 			err = op.Err
 		}
-		return fmt.Errorf("CONSOLE_ADDR: %s: %w", c.Settings.Addr, err)
+		return fmt.Errorf("CONSOLE_ADDR: %s: %w", c.Addr, err)
 	}
 	c.listener = listener
 	c.work.Go(func() {

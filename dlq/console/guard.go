@@ -106,7 +106,7 @@ func (c *Console) handler() http.Handler {
 // knows reports whether a browser may call the console by this host. A page
 // of somebody else whose name leads here is refused.
 func (c *Console) knows(host string) bool {
-	own, _, _ := net.SplitHostPort(c.Settings.Addr)
+	own, _, _ := net.SplitHostPort(c.Addr)
 	return isLoopback(host) || host != "" && strings.EqualFold(host, own) ||
 		slices.ContainsFunc(c.Hosts, func(name string) bool { return strings.EqualFold(name, host) })
 }
@@ -132,6 +132,7 @@ func (c *Console) cookieName(name string) string {
 }
 
 func (c *Console) cookie(name, value string, seconds int) *http.Cookie {
+	//nolint:gosec // without TLS a secure cookie would never come back
 	return &http.Cookie{Name: c.cookieName(name), Value: value, Path: "/", MaxAge: seconds,
 		Secure: c.TLSCert != "", HttpOnly: true, SameSite: http.SameSiteStrictMode}
 }

@@ -192,7 +192,7 @@ func TestLive(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := o.client.Do(r)
+		resp, err := o.client.Do(r) //nolint:bodyclose // by the returned function
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -190,6 +190,7 @@ func (c *Console) letter(w http.ResponseWriter, r *http.Request, s *session) *dl
 			c.problem(w, s, http.StatusBadGateway, errorLine(err))
 			return nil
 		case len(found) > 0:
+			//nolint:gosec // an address of our own
 			http.Redirect(w, r, letterAddress(found[len(found)-1]), http.StatusSeeOther)
 			return nil
 		}
@@ -205,6 +206,7 @@ func (c *Console) reveal(w http.ResponseWriter, r *http.Request, s *session) {
 		return
 	}
 	s.mayReveal(l.Seq)
+	//nolint:gosec // an address of our own
 	http.Redirect(w, r, letterAddress(l), http.StatusSeeOther)
 }
 
@@ -217,5 +219,6 @@ func (c *Console) find(w http.ResponseWriter, r *http.Request, s *session) {
 	}
 	found := readChoice(r.PostForm)
 	found.Person = s.remember(p)
+	//nolint:gosec // an address of our own
 	http.Redirect(w, r, found.Address(), http.StatusSeeOther)
 }

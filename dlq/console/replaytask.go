@@ -104,7 +104,7 @@ func (t *replayTask) run(ctx context.Context, report func(progress)) (result, er
 	did, err := t.plan.Run(ctx, func(p replay.Progress) {
 		report(progress{Text: p.Words(), Done: min(p.Delivered+p.Died+p.Erased, total), Total: total})
 	})
-	r := result{Good: did.Died+did.Left+did.NotRemoved == 0 && !did.Interrupted && err == nil, Summary: did.Totals.Words()}
+	r := result{Good: did.Died+did.Left+did.NotRemoved == 0 && !did.Interrupted && err == nil, Summary: did.Words()}
 	for _, g := range did.Groups {
 		r.Rows = append(r.Rows, reportRow(g))
 	}
