@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,4 +68,53 @@ func TestAwaitEndsWithItsContext(t *testing.T) {
 			t.Error("no error, want one when the time is over")
 		}
 	})
+}
+
+// What a person must grant is asked for ever less often, what passes by itself
+// every few seconds.
+func TestAwaitAsksLessOftenForARight(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err         error
+		least, most int
+	}{
+		"a right":      {refusalOf(violation("Publish", "$JS.API.STREAM.INFO.TOKENS")), 60, 90},
+		"switched off": {nats.ErrNoResponders, 60, 90},
+		"no leader":    {nats.ErrTimeout, 700, 1500},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				ask, asked := answers(c.err)
+				w := newWaiting()
+				if _, err := await(ctx, w, ask); err == nil || *asked < c.least || *asked > c.most {
+					t.Errorf("%d questions in an hour, and then %v; want %d to %d", *asked, err, c.least, c.most)
+				}
+			})
+		})
+	}
+}
+
+// Who asks whether the pod is ready hears what it waits for, and no longer
+// than that.
+func TestAwaitTellsReadiness(t *testing.T) {
+	t.Parallel()
+	w := newWaiting()
+	lacking := refusalOf(violation("Publish", "$JS.API.STREAM.INFO.TOKENS"))
+	why := func() string { return strings.Join(w.readiness.State().Why, "; ") }
+	tries := 0
+	_, err := await(t.Context(), w, func(context.Context) (int, error) {
+		if tries++; tries == 1 {
+			return 0, lacking
+		}
+		if want := "starting: " + lacking.Error(); !strings.Contains(why(), want) {
+			t.Errorf("why not ready: %s; want %s", why(), want)
+		}
+		return 0, nil
+	})
+	if err != nil || tries != 2 || strings.Contains(why(), "starting:") {
+		t.Errorf("after %d tries: %v; why not ready: %s", tries, err, why())
+	}
 }

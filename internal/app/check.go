@@ -51,7 +51,7 @@ const checkTimeout = 10 * time.Second
 // but for a permit that it borrows while it asks CleverTap.
 func Check(ctx context.Context, s config.Worker) iter.Seq[Finding] {
 	return func(yield func(Finding) bool) {
-		c := &checker{settings: s, yield: yield}
+		c := &checker{settings: s, yield: yield, rights: newRights(slog.New(slog.DiscardHandler))}
 		_ = c.broker(ctx)
 		c.providers(ctx)
 		c.close()
@@ -64,9 +64,11 @@ type checker struct {
 	yield    func(Finding) bool
 	deaf     bool // nobody wants to hear more
 
+	rights  *rights
 	conn    *nats.Conn
 	board   *fleet.Board
 	noFleet bool // there is no bucket, so nobody holds a permit
+	mute    bool // the fleet's state may not be changed
 	end     func()
 }
 
@@ -89,7 +91,7 @@ func (c *checker) close() {
 func (c *checker) broker(ctx context.Context) error {
 	bounded, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	conn, err := c.settings.NATS.Connect(bounded, "tokenrelay worker check")
+	conn, err := c.settings.NATS.Connect(bounded, "tokenrelay worker check", c.rights.option())
 	if err != nil {
 		c.say(broken("%v", err))
 		return err
@@ -101,7 +103,9 @@ func (c *checker) broker(ctx context.Context) error {
 		c.say(broken("JetStream: %v", err))
 		return err
 	}
-	found, err := consumer.Drift(bounded, js, Topology(c.settings, false))
+	found, err := ask(bounded, c.rights, func(ctx context.Context) ([]consumer.Finding, error) {
+		return consumer.Drift(ctx, js, Topology(c.settings, false))
+	})
 	if err != nil {
 		c.say(broken("%v", err))
 		return err
@@ -112,11 +116,12 @@ func (c *checker) broker(ctx context.Context) error {
 	if len(found) == 0 {
 		c.say(fine("streams, consumers and bucket are as declared"))
 	}
+	c.tryRights(bounded)
 	if _, err := js.KeyValue(bounded, consumer.FleetBucket); errors.Is(err, jetstream.ErrBucketNotFound) {
 		c.noFleet = true // it has its line already
 		return err
 	}
-	if c.board, c.end, err = watchBoard(ctx, bounded, js); err != nil {
+	if c.board, c.end, err = watchBoard(ctx, bounded, js, c.rights); err != nil {
 		c.say(broken("%v", err))
 		return err
 	}
@@ -173,6 +178,8 @@ func (c *checker) cleverTap(ctx context.Context) Finding {
 	}
 	defer client.Close()
 	switch {
+	case c.board != nil && c.mute:
+		return warned("%s: not asked, its calls need a permit, and the right to take one", event.CleverTap)
 	case c.board != nil:
 		waiting, cancel := context.WithTimeout(ctx, c.settings.Delivery.PermitLease+checkTimeout)
 		defer cancel()
@@ -195,9 +202,11 @@ func (c *checker) cleverTap(ctx context.Context) Finding {
 
 // watchBoard shows the fleet's state to a command that leaves again; loading
 // bounds the wait for it.
-func watchBoard(ctx, loading context.Context, js jetstream.JetStream) (*fleet.Board, func(), error) {
-	if _, err := js.KeyValue(loading, consumer.FleetBucket); err != nil {
-		return nil, nil, fmt.Errorf("bucket %s: %w", consumer.FleetBucket, err)
+func watchBoard(ctx, loading context.Context, js jetstream.JetStream, rights *rights) (*fleet.Board, func(), error) {
+	asking, answered := rights.during(loading)
+	defer answered()
+	if _, err := js.KeyValue(asking, consumer.FleetBucket); err != nil {
+		return nil, nil, fmt.Errorf("bucket %s: %w", consumer.FleetBucket, explain(asking, err))
 	}
 	board := fleet.NewBoard(fleet.BoardSettings{JS: js, Bucket: consumer.FleetBucket, Used: delivered(js), Log: slog.New(slog.DiscardHandler)})
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -207,9 +216,9 @@ func watchBoard(ctx, loading context.Context, js jetstream.JetStream) (*fleet.Bo
 	select {
 	case <-board.Loaded():
 		return board, end, nil
-	case <-loading.Done():
+	case <-asking.Done():
 		end()
-		return nil, nil, fmt.Errorf("bucket %s: no answer: %w", consumer.FleetBucket, context.Cause(loading))
+		return nil, nil, fmt.Errorf("bucket %s: no answer: %w", consumer.FleetBucket, context.Cause(asking))
 	}
 }
 
@@ -218,7 +227,8 @@ func watchBoard(ctx, loading context.Context, js jetstream.JetStream) (*fleet.Bo
 func Resume(ctx context.Context, settings config.NATS, provider string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	conn, err := settings.Connect(ctx, "tokenrelay worker resume")
+	rights := newRights(slog.New(slog.DiscardHandler))
+	conn, err := settings.Connect(ctx, "tokenrelay worker resume", rights.option())
 	if err != nil {
 		return false, err
 	}
@@ -227,7 +237,7 @@ func Resume(ctx context.Context, settings config.NATS, provider string) (bool, e
 	if err != nil {
 		return false, fmt.Errorf("JetStream: %w", err)
 	}
-	board, end, err := watchBoard(ctx, ctx, js)
+	board, end, err := watchBoard(ctx, ctx, js, rights)
 	if err != nil {
 		return false, err
 	}

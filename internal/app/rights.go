@@ -95,7 +95,8 @@ type rights struct {
 	mu        sync.Mutex
 	questions map[*question]struct{}
 	reminders map[right]reminder
-	deaf      *refusal // of the inbox; told once, and then no answer comes any more
+	deaf      *refusal   // of the inbox: said once a connection, and then no answer comes any more
+	inbox     *nats.Conn // whose it is
 }
 
 type question struct{ end context.CancelCauseFunc }
@@ -109,9 +110,14 @@ func newRights(log *slog.Logger) *rights {
 	return &rights{log: log, questions: map[*question]struct{}{}, reminders: map[right]reminder{}}
 }
 
-// hear takes an error that the connection was told of. It reports whether the
+// option lets a new connection be heard.
+func (r *rights) option() nats.Option {
+	return nats.ErrorHandler(func(conn *nats.Conn, _ *nats.Subscription, err error) { r.hear(conn, err) })
+}
+
+// hear takes an error that a connection was told of. It reports whether the
 // error was about a right; who asks is told then, or the log, ever less often.
-func (r *rights) hear(err error) bool {
+func (r *rights) hear(conn *nats.Conn, err error) bool {
 	refused := refusalOf(err)
 	if refused == nil {
 		return false
@@ -119,7 +125,7 @@ func (r *rights) hear(err error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if strings.HasPrefix(refused.subject, "_INBOX.") {
-		r.deaf = refused
+		r.deaf, r.inbox = refused, conn
 	}
 	if refused.endsQuestions() && len(r.questions) > 0 {
 		for q := range r.questions {
@@ -156,16 +162,29 @@ func (r *rights) during(ctx context.Context) (context.Context, context.CancelFun
 func ask[T any](ctx context.Context, r *rights, question func(context.Context) (T, error)) (T, error) {
 	asking, end := r.during(ctx)
 	defer end()
+	if err := r.openEars(); err != nil {
+		var none T
+		return none, err
+	}
 	answer, err := question(asking)
-	return answer, r.explain(asking, err)
+	return answer, explain(asking, err)
+}
+
+// openEars makes a deaf connection anew: the server is then asked once more
+// for the inbox.
+func (r *rights) openEars() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.deaf == nil {
+		return nil
+	}
+	r.deaf = nil
+	return r.inbox.ForceReconnect()
 }
 
 // explain turns the error of a question into one that says what to do.
-func (r *rights) explain(asking context.Context, err error) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func explain(asking context.Context, err error) error {
 	if err == nil {
-		r.deaf = nil
 		return nil
 	}
 	if refused, ok := errors.AsType[*refusal](context.Cause(asking)); ok {
@@ -173,8 +192,6 @@ func (r *rights) explain(asking context.Context, err error) error {
 	}
 	api, answered := errors.AsType[*jetstream.APIError](err)
 	switch {
-	case r.deaf != nil && !answered:
-		return r.deaf
 	case errors.Is(err, nats.ErrNoResponders), answered && api.ErrorCode == jetstream.JSErrCodeJetStreamNotEnabled:
 		return fmt.Errorf("nobody answers for JetStream: is it enabled on the NATS server (jetstream {…} in its configuration, or -js)? %w", err)
 	case answered && api.ErrorCode == jetstream.JSErrCodeJetStreamNotEnabledForAccount:

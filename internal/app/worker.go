@@ -114,8 +114,8 @@ func (w *Worker) Start(ctx context.Context) error {
 				w.log.Warn("NATS is away; the client reconnects", "err", err)
 			}
 		}),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			if !w.announcer.Refused(err) && !w.rights.hear(err) {
+		nats.ErrorHandler(func(conn *nats.Conn, _ *nats.Subscription, err error) {
+			if !w.announcer.Refused(err) && !w.rights.hear(conn, err) {
 				w.log.Warn("NATS", "err", err)
 			}
 		}))

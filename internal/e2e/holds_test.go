@@ -80,7 +80,8 @@ func outages() []outage {
 
 // readiness is what /readyz shows.
 type readiness struct {
-	Ready bool `json:"ready"`
+	Ready bool     `json:"ready"`
+	Why   []string `json:"why_not"`
 	Holds []struct {
 		Provider string `json:"provider"`
 		Reason   string `json:"reason"`

@@ -135,6 +135,16 @@ type pod struct {
 // start runs a worker until the test ends, or stop.
 func (w *world) start() *pod {
 	w.t.Helper()
+	p := w.prepare()
+	if err := p.worker.Start(w.t.Context()); err != nil {
+		w.t.Fatalf("start worker: %v", err)
+	}
+	return p
+}
+
+// prepare makes a worker that is yet to be started, and ends it with the test.
+func (w *world) prepare() *pod {
+	w.t.Helper()
 	var settings struct {
 		config.Worker `embed:""`
 	}
@@ -153,9 +163,6 @@ func (w *world) start() *pod {
 			w.t.Logf("the log of %s:\n%s", p.worker.Addr(), p.log.tail(60))
 		}
 	})
-	if err := p.worker.Start(w.t.Context()); err != nil {
-		w.t.Fatalf("start worker: %v", err)
-	}
 	return p
 }
 
