@@ -9,19 +9,49 @@
   let source = null;
   let ended = false;
 
+  // key is by what an element is known, wherever it stands among its like.
+  const key = (node) => node.id || node.dataset?.key || "";
+
   // morph makes one element like another and leaves alone what is the same, so
   // that focus, ticks and a click under way survive.
   function morph(from, to) {
     if (from.isEqualNode(to)) return;
-    if (from.nodeType !== Node.ELEMENT_NODE || from.nodeName !== to.nodeName || from.id !== to.id) {
+    if (from.nodeType !== Node.ELEMENT_NODE || from.nodeName !== to.nodeName || key(from) !== key(to)) {
       from.replaceWith(to.cloneNode(true));
       return;
     }
     for (const { name } of [...from.attributes]) if (!to.hasAttribute(name)) from.removeAttribute(name);
     for (const { name, value } of to.attributes) if (from.getAttribute(name) !== value) from.setAttribute(name, value);
-    const old = [...from.childNodes];
-    [...to.childNodes].forEach((node, i) => old[i] ? morph(old[i], node) : from.append(node.cloneNode(true)));
-    old.slice(to.childNodes.length).forEach((node) => node.remove());
+    const wanted = new Set([...to.children].map(key));
+    for (const child of [...from.children]) if (!wanted.has(key(child))) child.remove();
+    let at = from.firstChild;
+    for (const node of to.childNodes) at = place(from, at, node);
+    while (at) {
+      const next = at.nextSibling;
+      at.remove();
+      at = next;
+    }
+  }
+
+  // place lets a node stand before the others from at on, which are still to be
+  // looked at, and returns the first of those. Of two that change places the
+  // one with the focus stays: what is moved loses it.
+  function place(parent, at, node) {
+    const known = key(node) && [...parent.children].find((child) => key(child) === key(node));
+    while (known && at && at !== known && (!key(at) || known.contains(document.activeElement))) {
+      const next = at.nextSibling;
+      at.remove();
+      at = next;
+    }
+    if (known && known !== at) parent.insertBefore(known, at);
+    const old = known || (at && !key(at) ? at : null);
+    if (!old) {
+      parent.insertBefore(node.cloneNode(true), at);
+      return at;
+    }
+    const next = old.nextSibling;
+    morph(old, node);
+    return known && known !== at ? at : next;
   }
 
   function listen() {
