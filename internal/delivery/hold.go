@@ -47,9 +47,7 @@ func (s *sender) waitOut(j *job) bool {
 			return true
 		}
 		s.evidence.noteHeld()
-		if silent := s.silent.Load(); s.leave != nil && silent > s.silence && stepAside(silent) {
-			s.Log.Warn("no answer to any probe of this pod: others may try", "probes", silent)
-			s.leave()
+		if s.stepsAside() {
 			return false
 		}
 		candidate := j.leastProbed()

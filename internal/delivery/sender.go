@@ -223,6 +223,15 @@ func (s *sender) pause(wait time.Duration) bool {
 	return s.stop.Err() == nil
 }
 
+func (d *Desk) pauseUntil(stop context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-stop.Done():
+	}
+}
+
 // park sets a single record aside, longer each round, and gives it back to the
 // broker when there is no place for it.
 func (d *Desk) park(it *item) {
