@@ -23,21 +23,10 @@ const patience = 30 * time.Second
 
 var provisioned = consumer.Topology{Provision: true}
 
-// eventually waits for something at the other side of a connection, which
-// gives no signal.
+// eventually waits for something that gives no signal.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("not within %s: %s", patience, what)
-		case <-tick.C:
-		}
-	}
+	brokertest.Eventually(t, what, ok)
 }
 
 // open opens a consumer over a connection of its own, as another pod would.

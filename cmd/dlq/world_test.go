@@ -248,17 +248,7 @@ func (w *world) settled(provider string, last uint64) {
 // eventually waits for something that gives no signal.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("not within %s: %s", patience, what)
-		case <-tick.C:
-		}
-	}
+	brokertest.Eventually(t, what, ok)
 }
 
 // registration is an event whose token, user and object have a name in common.

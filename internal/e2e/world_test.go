@@ -219,17 +219,7 @@ func (b *book) with(parts ...string) []string {
 // eventually waits for something that gives no signal.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("not within %s: %s", patience, what)
-		case <-tick.C:
-		}
-	}
+	brokertest.Eventually(t, what, ok)
 }
 
 // settled waits until each event is settled at the providers; none: at both.

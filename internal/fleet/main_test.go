@@ -96,12 +96,8 @@ func (p *Permit) stop() {
 	<-p.ended
 }
 
-func eventually(t *testing.T, what string, is func() bool) {
+// eventually waits for something that gives no signal.
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
-		if is() {
-			return
-		}
-	}
-	t.Fatal("never: " + what)
+	brokertest.Eventually(t, what, ok)
 }

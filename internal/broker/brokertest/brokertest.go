@@ -66,3 +66,23 @@ func Connect(t testing.TB, url string, options ...nats.Option) (*nats.Conn, jets
 	}
 	return nc, js
 }
+
+// patience is how long a condition may take on a busy machine.
+const patience = time.Minute
+
+// Eventually waits for something at the other side of a connection, which
+// gives no signal.
+func Eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline.C:
+			t.Fatalf("not within %s: %s", patience, what)
+		case <-tick.C:
+		}
+	}
+}
