@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	script = `<script>window.pwned=true</script>`
-	image  = `"><img src=x onerror=window.pwned=true>`
+	script  = `<script>window.pwned=true</script>`
+	onerror = `"><img src=x onerror=window.pwned=true>`
 )
 
 // harmless fails the test when a page took somebody's text for its own.
@@ -29,18 +29,18 @@ func TestBrowserScriptsAreTexts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	if err := w.fake.AddRules(
-		sandbox.Rule{Provider: sandbox.CleverTap, Token: sandbox.Match{Contains: "refused"}, Effect: sandbox.Refuse, Code: "531", Text: "No " + script + image},
+		sandbox.Rule{Provider: sandbox.CleverTap, Token: sandbox.Match{Contains: "refused"}, Effect: sandbox.Refuse, Code: "531", Text: "No " + script + onerror},
 		sandbox.Rule{Name: "403", Provider: sandbox.Courier, Effect: sandbox.Status, Status: http.StatusForbidden, Body: `{"message": "Go ` + script + ` away", "type": "authorization_error"}`},
 	); err != nil {
 		t.Fatal(err)
 	}
-	body, err := json.Marshal(map[string]any{"user_id": "user" + script, "object_id": "object" + image, "token": "token" + script + image, "type": script,
-		"device": map[string]string{"model": script}, "properties": map[string]string{image: script}})
+	body, err := json.Marshal(map[string]any{"user_id": "user" + script, "object_id": "object" + onerror, "token": "token" + script + onerror, "type": script,
+		"device": map[string]string{"model": script}, "properties": map[string]string{onerror: script}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	evil := dlq.Letter{Provider: "clevertap", Code: "530", Reason: "Refused " + script + image, Body: body, Replayed: true, Header: nats.Header{
-		dlq.HeaderID: {image + script}, dlq.HeaderGeneration: {"1"}, "X-Evil": {"value" + script + image},
+	evil := dlq.Letter{Provider: "clevertap", Code: "530", Reason: "Refused " + script + onerror, Body: body, Replayed: true, Header: nats.Header{
+		dlq.HeaderID: {onerror + script}, dlq.HeaderGeneration: {"1"}, "X-Evil": {"value" + script + onerror},
 		dlq.HeaderHistory: {`[{"code":"530","at":"2026-01-31T12:00:00Z","edited":["<script>window.pwned=true</script>"]}]`},
 	}}
 	tab := w.logIn(browsertest.New(t).Tab(t), script)
@@ -52,25 +52,25 @@ func TestBrowserScriptsAreTexts(t *testing.T) {
 	tab.WaitText("#groups-head", "2 letters in 2 groups") // which came while the page was seen
 	tab.WaitText("#held-courier", script)
 	same()
-	contains(t, "the groups", tab.Text("#groups"), "Refused "+script+image, "No "+script+image)
+	contains(t, "the groups", tab.Text("#groups"), "Refused "+script+onerror, "No "+script+onerror)
 	contains(t, "the hold", tab.Text("#held-courier"), "Go "+script+" away")
 	harmless(t, tab, "the live overview")
 	tab.Reload()
-	contains(t, "the groups after a reload", tab.Text("#groups"), "Refused "+script+image, "No "+script+image)
+	contains(t, "the groups after a reload", tab.Text("#groups"), "Refused "+script+onerror, "No "+script+onerror)
 	harmless(t, tab, "the overview")
 
 	tab.Click("a.reason >> No ")
-	contains(t, "the provider's reason", tab.Text("#group-head + .reason"), "No "+script+image)
+	contains(t, "the provider's reason", tab.Text("#group-head + .reason"), "No "+script+onerror)
 	harmless(t, tab, "the group that a provider made")
 	tab.Open(w.url("/letters"))
-	contains(t, "the list", tab.Text("#letters"), "Refused "+script+image, "No "+script+image)
+	contains(t, "the list", tab.Text("#letters"), "Refused "+script+onerror, "No "+script+onerror)
 	harmless(t, tab, "the list")
 	tab.Click("#letters a >> CleverTap 530")
-	contains(t, "the letter", tab.Text("main"), "Refused "+script+image, image+script, "then changed: "+script)
+	contains(t, "the letter", tab.Text("main"), "Refused "+script+onerror, onerror+script, "then changed: "+script)
 	harmless(t, tab, "the letter")
 	tab.Click("#reveal")
 	contains(t, "the revealed event", tab.Text("#event"), "user"+script, script+`\"><img src=x onerror=window.pwned=true>`)
-	contains(t, "the revealed header", tab.Text("section >> Headers"), "value"+script+image)
+	contains(t, "the revealed header", tab.Text("section >> Headers"), "value"+script+onerror)
 	harmless(t, tab, "the revealed letter")
 	tab.Click("a >> All letters of its group")
 	equal(t, "letters of its group", tab.Count(lettersOf), 1)
@@ -84,7 +84,7 @@ func TestBrowserScriptsAreTexts(t *testing.T) {
 	contains(t, "the choice in words", tab.Text("#act"), "“"+script+"”")
 	harmless(t, tab, "the filtered list")
 	order(tab, "Purge…")
-	contains(t, "the job", tab.Text("#parts"), "“"+script+"”", "by "+script, "Refused "+script+image)
+	contains(t, "the job", tab.Text("#parts"), "“"+script+"”", "by "+script, "Refused "+script+onerror)
 	harmless(t, tab, "the job's preview")
 	tab.Click("#final")
 	tab.Click("#agree")
@@ -98,7 +98,7 @@ func TestBrowserScriptsAreTexts(t *testing.T) {
 	tab.Expect("status 422")
 	tab.Expect("status 404")
 	tab.Open(w.url("/letters?since=%3Cscript%3Ewindow.pwned=true%3C/script%3E&before=%22%3E%3Cimg%20src=x%20onerror=window.pwned=true%3E"))
-	contains(t, "what is wrong", tab.Text("main"), "Since is “"+script+"”", "Before is “"+image+"”")
+	contains(t, "what is wrong", tab.Text("main"), "Since is “"+script+"”", "Before is “"+onerror+"”")
 	harmless(t, tab, "the sentences about what is wrong")
 	tab.Open(w.url("/jobs/" + "%3Cscript%3Ewindow.pwned=true%3C%2Fscript%3E"))
 	harmless(t, tab, "the page of no job")
