@@ -46,7 +46,7 @@ func TestScreenshots(t *testing.T) {
 	tab.WaitText("#state .pill", "done, with something left")
 	contains(t, "the replay in the picture", tab.Text("#rows"), "TRIAL FAILED", "trial passed")
 	tab.Dark(true)
-	picture(t, tab, filepath.Join(folder, "console-replay.png"), 1280, 1200)
+	picture(t, tab, filepath.Join(folder, "console-replay.png"), 1280, "main")
 
 	w.traffic(busy / 20)
 	if err := w.fake.AddRules(sandbox.Rule{Provider: sandbox.CleverTap, Effect: sandbox.Status, Status: http.StatusUnauthorized,
@@ -58,9 +58,9 @@ func TestScreenshots(t *testing.T) {
 	tab.Open(w.url("/"))
 	tab.WaitText("#held-clevertap", "CleverTap is held")
 	tab.WaitText("#flow-clevertap .pill", "held")
-	picture(t, tab, filepath.Join(folder, "console-overview.png"), 1280, 1500)
+	picture(t, tab, filepath.Join(folder, "console-overview.png"), 1280, ".groups > li:nth-child(3)")
 	tab.Phone()
-	picture(t, tab, filepath.Join(folder, "console-phone.png"), 780, 2000)
+	picture(t, tab, filepath.Join(folder, "console-phone.png"), 780, "#flow-clevertap")
 }
 
 // night puts what died in the last hours, and says what dies from now on.
@@ -107,10 +107,11 @@ func (w *world) traffic(d time.Duration) {
 	}
 }
 
-// picture takes the page, cut off at a height, and fails the test when it is
-// blank, of another width, or too large for a README.
-func picture(t *testing.T, tab *browsertest.Tab, file string, width, height int) {
+// picture takes the page down to an element's end, and fails the test when the
+// picture is blank, of another width, or too large for a README.
+func picture(t *testing.T, tab *browsertest.Tab, file string, width int, last string) {
 	t.Helper()
+	end := tab.Eval(`(document.querySelector("` + last + `").getBoundingClientRect().bottom + scrollY + 4) * devicePixelRatio`).(float64)
 	tab.Screenshot(file)
 	raw, err := os.Open(file)
 	if err != nil {
@@ -122,7 +123,7 @@ func picture(t *testing.T, tab *browsertest.Tab, file string, width, height int)
 		t.Fatalf("%s: %v", file, err)
 	}
 	equal(t, "the width of "+file, whole.Bounds().Dx(), width)
-	cut := image.NewRGBA(image.Rect(0, 0, width, min(height, whole.Bounds().Dy())))
+	cut := image.NewRGBA(image.Rect(0, 0, width, min(int(end), whole.Bounds().Dy())))
 	draw.Draw(cut, cut.Bounds(), whole, image.Point{}, draw.Src)
 	colours := map[color.Color]bool{}
 	for y := range cut.Bounds().Dy() {
