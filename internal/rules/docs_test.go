@@ -40,25 +40,29 @@ func rows(t *testing.T, text, header string) [][]string {
 
 func TestReadmeHasEveryVariable(t *testing.T) {
 	t.Parallel()
-	var told []string
-	for _, row := range rows(t, read(t, "README.md"), "| variable | default | |") {
-		told = append(told, row[0]+" = "+row[1])
-		if row[2] == "" {
-			t.Errorf("README.md does not say what %s is for", row[0])
-		}
-	}
-	var settings struct {
+	var worker struct {
 		config.Worker `embed:""`
 	}
-	var want []string
-	for _, v := range config.Variables(&settings) {
-		value := v.Default
-		if v.Required {
-			value = "required"
-		}
-		want = append(want, v.Name+" = "+value)
+	var console struct {
+		config.Console `embed:""`
 	}
-	compare(t, "README.md, configuration", told, want)
+	for header, settings := range map[string]any{"| variable | default | |": &worker, "| variable of the console | default | |": &console} {
+		var told, want []string
+		for _, row := range rows(t, read(t, "README.md"), header) {
+			told = append(told, row[0]+" = "+row[1])
+			if row[2] == "" {
+				t.Errorf("README.md does not say what %s is for", row[0])
+			}
+		}
+		for _, v := range config.Variables(settings) {
+			value := v.Default
+			if v.Required {
+				value = "required"
+			}
+			want = append(want, v.Name+" = "+value)
+		}
+		compare(t, "README.md, configuration", told, want)
+	}
 }
 
 // compare tells what two lists do not share. The order is the document's.
