@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -29,16 +30,25 @@ func TestBrowserFilter(t *testing.T) {
 	hidden := personal{amber}
 	tab := w.logIn(browsertest.New(t).Tab(t), "Ada")
 
-	// choose fills the form: names of fields and values.
-	choose := func(fields ...string) {
+	// The form is filled by hand once; what it leads to is an address.
+	tab.Open(w.url("/letters"))
+	tab.Click("summary >> Choose letters")
+	for name, value := range map[string]string{"provider": "CleverTap", "code": "531", "reason": "invalid", "generation": "0"} {
+		tab.Fill("form[method=get] [name="+name+"]", value)
+	}
+	tab.Click("button >> Show")
+	equal(t, "letters by the form", tab.Count(lettersOf+" >> Invalid token data"), 3)
+	contains(t, "the choice in words", tab.Text("details.card > summary"), "CleverTap 531, “invalid”, generation 0")
+	choose := func(fields []string) (where string) {
 		t.Helper()
-		tab.Open(w.url("/letters"))
-		tab.Click("summary >> Choose letters")
+		query := url.Values{}
 		for i := 0; i < len(fields); i += 2 {
-			tab.Fill("form[method=get] [name="+fields[i]+"]", fields[i+1])
+			query.Set(fields[i], fields[i+1])
 		}
-		tab.Click("button >> Show")
-		hidden.hiddenIn(t, tab, "letters by "+strings.Join(fields, " "))
+		tab.Open(w.url("/letters?" + query.Encode()))
+		where = "letters by " + strings.Join(fields, " ")
+		hidden.hiddenIn(t, tab, where)
+		return where
 	}
 	for _, c := range []struct {
 		fields []string
@@ -46,23 +56,22 @@ func TestBrowserFilter(t *testing.T) {
 		says   string
 		reads  string // what each of them reads
 	}{
-		{[]string{"provider", "Courier"}, 6, "Courier", "Courier"},
+		{[]string{"provider", "courier"}, 6, "Courier", "Courier"},
 		{[]string{"code", "530"}, 2, "530", "CleverTap 530"},
 		{[]string{"code", "no_such"}, 0, "no_such", ""},
 		{[]string{"reason", "OBJECTid"}, 2, "“OBJECTid”", "Invalid objectId"},
 		{[]string{"since", "24h"}, 10, "since 24h", ""},
 		{[]string{"until", "2d"}, 1, "until 2d", "Courier expired"},
 		{[]string{"generation", "1-3"}, 1, "generation 1-3", "replayed twice"},
-		{[]string{"provider", "CleverTap", "code", "531", "reason", "invalid", "generation", "0"}, 3, "CleverTap 531, “invalid”, generation 0", "Invalid token data"},
+		{[]string{"code", "531", "reason", "invalid"}, 3, "531, “invalid”", "Invalid token data"},
 	} {
-		choose(c.fields...)
-		says := strings.Join(c.fields, " ")
-		equal(t, "letters by "+says, tab.Count(lettersOf), c.count)
+		where := choose(c.fields)
+		equal(t, where, tab.Count(lettersOf), c.count)
 		equal(t, "those of them that read "+c.reads, tab.Count(lettersOf+" >> "+c.reads), c.count)
 		contains(t, "the choice in words", tab.Text("details.card > summary"), "Choose letters: letters: ", c.says)
 		contains(t, "the buttons' choice in words", tab.Text("#act"), c.says)
 		for i := 0; i < len(c.fields); i += 2 { // it can be refined
-			equal(t, "the field "+c.fields[i]+" afterwards", tab.Text("form[method=get] [name="+c.fields[i]+"]"), c.fields[i+1])
+			equal(t, "the field "+c.fields[i]+" afterwards", strings.ToLower(tab.Text("form[method=get] [name="+c.fields[i]+"]")), strings.ToLower(c.fields[i+1]))
 		}
 		if c.count == 0 {
 			tab.WaitText("#letters", "No letters like these.")
@@ -78,7 +87,7 @@ func TestBrowserFilter(t *testing.T) {
 		{"generation", "often", "Generation is “often”, it must be"},
 		{"code", "No Code", "Code is “No Code”, it must be a code such as 531, http_400 or invalid_event"},
 	} {
-		choose(c.field, c.value)
+		choose([]string{c.field, c.value})
 		contains(t, "what is wrong", tab.Text("[role=alert]"), c.says)
 		equal(t, "the sentences about what is wrong", tab.Count("[role=alert]"), 1)
 		equal(t, "letters all the same", tab.Count(lettersOf), 0)

@@ -95,7 +95,7 @@ func TestBrowserExport(t *testing.T) {
 	tab.Open(w.url("/letters"))
 	order(tab, "Export…")
 	contains(t, "the question", tab.Text("#state .question"), "Download 234 letters, with all that is personal in them?")
-	contains(t, "the note", tab.Text("#state .hint"), "`publisher import`", "The letters stay")
+	contains(t, "the note", tab.Text("#state .hint"), "publisher import", "The letters stay")
 	same := marked(t, tab)
 	name, content := tab.Download("#agree")
 	if !regexp.MustCompile(`^letters-\d{8}-\d{6}\.jsonl$`).MatchString(name) {
