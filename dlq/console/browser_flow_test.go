@@ -2,8 +2,10 @@ package console_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
+	"github.com/tokenrelay/tokenrelay/dlq/console"
 	"github.com/tokenrelay/tokenrelay/internal/browsertest"
 	"github.com/tokenrelay/tokenrelay/sandbox"
 )
@@ -89,4 +91,33 @@ func TestBrowserBrokerAway(t *testing.T) {
 	same()
 	other.Reload()
 	equal(t, "letters", other.Count(lettersOf), 4)
+}
+
+// A console that is started anew knows nobody any more, and the pages that
+// were open lead to its login by themselves.
+func TestBrowserConsoleAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tab := w.logIn(browsertest.New(t).Tab(t), "Ada")
+	equal(t, "whether the console is away", tab.Eval(`document.querySelector("#lost").hidden`), any(true))
+	again := w.console.Settings
+	again.Addr = strings.TrimSuffix(strings.TrimPrefix(w.console.URL(), "http://"), "/")
+	if err := w.console.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tab.WaitText("#lost", "The console does not answer. What you see is as old as this line; it goes on by itself when the console is back.")
+	tab.Check("the overview without its console")
+
+	var err error
+	if w.console, err = console.New(again); err != nil { // the world ends it
+		t.Fatal(err)
+	}
+	if err := w.console.Start(); err != nil {
+		t.Fatal(err)
+	}
+	tab.Expect("status 401: GET /live")
+	tab.WaitText("h1", "Log in")
+	w.logIn(tab, "Ada")
+	w.die(dead("clevertap", "531", stale, "late")...)
+	tab.WaitText("#groups-head", "1 letter in 1 group")
 }

@@ -17,7 +17,7 @@ type keyboard struct {
 // typed presses the keys of a word.
 func (k keyboard) typed(word string) {
 	k.t.Helper()
-	for _, key := range strings.Split(word, "") {
+	for key := range strings.SplitSeq(word, "") {
 		k.Press(key)
 	}
 }

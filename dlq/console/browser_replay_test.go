@@ -209,8 +209,9 @@ func TestBrowserReloadAndStop(t *testing.T) {
 	if found == nil {
 		t.Fatalf("the summary reads %q", tab.Text("#state .question"))
 	}
-	var replayed, delivered, left int
-	fmt.Sscan(strings.Join(found[1:], " "), &replayed, &delivered, &left)
+	replayed, _ := strconv.Atoi(found[1])
+	delivered, _ := strconv.Atoi(found[2])
+	left, _ := strconv.Atoi(found[3])
 	if replayed != delivered || replayed+left != 60 || replayed <= before || left == 0 {
 		t.Errorf("the sum is wrong, when %d were delivered before: %s", before, found[0])
 	}
