@@ -1,6 +1,6 @@
-// Package batcher collects items into batches by count and by age. It knows
-// neither what an item is nor where a batch goes; it retries nothing and
-// drops nothing.
+// Package batcher collects items into batches by count and by age, or until its
+// adder has no room for more. It knows neither what an item is nor where a
+// batch goes; it retries nothing and drops nothing.
 //
 // A Batcher owns one goroutine. New starts it; it ends when the last batch
 // was taken after Close, or at Abandon. Who calls New must see to one of the
@@ -23,7 +23,7 @@ type Trigger string
 // The triggers. A batch that was offered by age and filled up before it was
 // taken counts as Count.
 const (
-	Count Trigger = "count" // it is full
+	Count Trigger = "count" // it is full, or flushed
 	Age   Trigger = "age"   // its first item has waited long enough
 	Drain Trigger = "drain" // Close flushed it
 )
@@ -43,6 +43,7 @@ type Batcher[T any] struct {
 	in  chan T        // unbuffered: what Add handed over is in the batch, nowhere between
 	out chan Batch[T] // unbuffered: a batch that nobody takes goes on filling
 
+	flushing            chan struct{} // unbuffered
 	closing, abandoning chan struct{} // told to the goroutine, each closed once
 	closeOnce           sync.Once
 	abandonOnce         sync.Once
@@ -64,6 +65,7 @@ func New[T any](size int, wait time.Duration) *Batcher[T] {
 		wait:       wait,
 		in:         make(chan T),
 		out:        make(chan Batch[T]),
+		flushing:   make(chan struct{}),
 		closing:    make(chan struct{}),
 		abandoning: make(chan struct{}),
 		sealed:     make(chan struct{}),
@@ -91,6 +93,15 @@ func (b *Batcher[T]) Add(ctx context.Context, item T) error {
 // not taken it keeps filling up to its size. The channel is closed after
 // Close, once the last batch was taken, and at Abandon.
 func (b *Batcher[T]) Batches() <-chan Batch[T] { return b.out }
+
+// Flush offers what there is as if it were full: its adder has no room for
+// more. It goes on filling until it is taken.
+func (b *Batcher[T]) Flush() {
+	select {
+	case b.flushing <- struct{}{}:
+	case <-b.sealed:
+	}
+}
 
 // Close ends adding: once it has returned no item is taken any more. What is
 // left is offered at once, with trigger Drain.
@@ -143,6 +154,11 @@ func (b *Batcher[T]) run() {
 		case <-timer.C:
 			if out == nil {
 				offer(Age)
+			}
+
+		case <-b.flushing:
+			if out == nil && len(batch.Items) > 0 {
+				offer(Count)
 			}
 
 		case out <- batch:

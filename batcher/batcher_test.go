@@ -157,6 +157,29 @@ func TestOfferedBatchKeepsFilling(t *testing.T) {
 	})
 }
 
+func TestFlush(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := batcher.New[int](3, wait)
+		b.Flush() // of nothing
+		notOffered(t, b)
+		add(t, b, 1)
+		b.Flush()
+		add(t, b, 2)
+		batch, _ := offered(b)
+		isBatch(t, batch, batcher.Count, 1, 2)
+
+		add(t, b, 3)
+		notOffered(t, b) // the flush was the last one's
+		time.Sleep(wait)
+		b.Flush() // offered already: by age
+		batch, _ = offered(b)
+		isBatch(t, batch, batcher.Age, 3)
+		b.Abandon()
+		b.Flush() // too late; it does not block
+	})
+}
+
 func TestFullBatchBlocksAdd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -32,6 +32,21 @@ func BenchmarkPull(b *testing.B) {
 				b.Fatal(err)
 			}
 		},
+		"pull up to": func(b *testing.B, js jetstream.JetStream) {
+			c, err := consumer.Open(b.Context(), js, "clevertap", consumer.Options{Topology: provisioned})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer c.Close()
+			for done := 0; done < b.N; done += n {
+				if err := c.PullUpTo(b.Context(), min(n, b.N-done), 1<<20, 0, func(m *consumer.Message) { m.Ack() }); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := c.Flush(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		},
 		"iterator a batch": func(b *testing.B, js jetstream.JetStream) {
 			cons := benchConsumer(b, js)
 			for done := 0; done < b.N; done += n {
@@ -71,7 +86,7 @@ func BenchmarkPull(b *testing.B) {
 			cc.Stop()
 		},
 	}
-	for _, name := range []string{"pull", "iterator a batch", "one iterator", "one consume"} {
+	for _, name := range []string{"pull", "pull up to", "iterator a batch", "one iterator", "one consume"} {
 		b.Run(name, func(b *testing.B) {
 			_, js := brokertest.Connect(b, brokertest.StartProcess(b).URL())
 			t := provisioned

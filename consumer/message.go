@@ -32,6 +32,9 @@ type Message struct {
 // Data is the event as it was published.
 func (m *Message) Data() []byte { return m.msg.Data }
 
+// Size is what the message has in bytes, its subjects and headers included.
+func (m *Message) Size() int { return m.msg.Size() }
+
 // Header is the first value of a header, in the letter case given; "" when
 // there is none.
 func (m *Message) Header(key string) string { return m.msg.Header.Get(key) }

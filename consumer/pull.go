@@ -19,6 +19,10 @@ const (
 	heartbeatsPerPull = 6 // then the server ends the pull and it is asked again
 )
 
+// Largest is more than any message of the events' stream has in bytes, its
+// subjects included.
+const Largest = 80 << 10
+
 // Pull asks for exactly n messages and hands each to take as it arrives, in
 // this goroutine. It returns nil after n messages. When ctx ends, whatever the
 // server has sent by then still reaches take, and Pull returns ctx.Err().
@@ -30,8 +34,25 @@ const (
 // at one time those with the lowest priority (0 to 9, higher ones count as 9)
 // are served first, if the consumer is prioritized.
 func (c *Consumer) Pull(ctx context.Context, n, priority int, take func(*Message)) error {
+	return c.pull(ctx, n, 0, priority, take)
+}
+
+// PullUpTo is Pull for messages that together have no more than a number of
+// bytes: it returns nil before n when the next one does not fit. Fewer bytes
+// than Largest count as Largest; a message that is larger comes alone.
+func (c *Consumer) PullUpTo(ctx context.Context, n, bytes, priority int, take func(*Message)) error {
+	return c.pull(ctx, n, max(bytes, Largest), priority, take)
+}
+
+// pull has no limit for bytes when they are 0.
+func (c *Consumer) pull(ctx context.Context, n, bytes, priority int, take func(*Message)) error {
 	pause := newPause()
-	for n > 0 {
+	taken := 0 // bytes
+	weigh := func(m *Message) {
+		taken += m.Size()
+		take(m)
+	}
+	for n > 0 && (bytes == 0 || bytes-taken >= Largest) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -39,10 +60,14 @@ func (c *Consumer) Pull(ctx context.Context, n, priority int, take func(*Message
 			return ErrClosed
 		}
 		at := c.at.Load()
-		got, doubt := c.request(ctx, at, n, priority, take)
+		got, doubt := c.request(ctx, at, pullBody{n: n, bytes: max(0, bytes-taken), priority: priority}, weigh)
 		n -= got
-		if n == 0 {
+		switch {
+		case n == 0, doubt == doesNotFit && taken > 0:
 			return nil
+		case doubt == doesNotFit: // somebody allows larger ones: this one alone
+			n, bytes = 1, 0
+			continue
 		}
 		if got > 0 || doubt == "" {
 			pause.Reset()
@@ -85,7 +110,8 @@ func (c *Consumer) sleep(ctx context.Context, d time.Duration) {
 // request pulls until it has n messages, ctx ends or the server stops
 // answering. The doubt says why the consumer must be looked at before the next
 // one; it is empty when the time the server was given has passed.
-func (c *Consumer) request(ctx context.Context, at *attachment, n, priority int, take func(*Message)) (got int, doubt string) {
+func (c *Consumer) request(ctx context.Context, at *attachment, ask pullBody, take func(*Message)) (got int, doubt string) {
+	n := ask.n
 	r := &request{c: c, at: at, in: make(chan *nats.Msg, n+statusRoom)}
 	session := c.currentSession()
 	inbox := c.nc.NewInbox()
@@ -99,7 +125,7 @@ func (c *Consumer) request(ctx context.Context, at *attachment, n, priority int,
 	defer func() { _ = sub.Unsubscribe() }()
 
 	began := time.Now()
-	if err := c.nc.PublishRequest(c.nextMsg, inbox, c.pullBody(at, n, priority)); err != nil {
+	if err := c.nc.PublishRequest(c.nextMsg, inbox, c.bodyOf(at, ask)); err != nil {
 		return 0, err.Error()
 	}
 	silence := time.NewTimer(2 * c.options.Heartbeat)
@@ -136,6 +162,8 @@ func (c *Consumer) request(ctx context.Context, at *attachment, n, priority int,
 		}
 		switch over, reason := readStatus(a.status); {
 		case !over:
+		case reason == doesNotFit:
+			return got, doesNotFit
 		case reason != "":
 			doubt = reason
 		case time.Since(began) < c.options.Heartbeat:
@@ -154,11 +182,19 @@ func (c *Consumer) request(ctx context.Context, at *attachment, n, priority int,
 	return got + r.drain(sub, take), doubt
 }
 
-func (c *Consumer) pullBody(at *attachment, n, priority int) []byte {
+// pullBody is what one request asks for.
+type pullBody struct {
+	n, bytes, priority int // bytes: 0 is no limit
+}
+
+func (c *Consumer) bodyOf(at *attachment, ask pullBody) []byte {
 	beat := c.options.Heartbeat
-	body := fmt.Appendf(nil, `{"expires":%d,"batch":%d,"idle_heartbeat":%d`, heartbeatsPerPull*beat, n, beat)
+	body := fmt.Appendf(nil, `{"expires":%d,"batch":%d,"idle_heartbeat":%d`, heartbeatsPerPull*beat, ask.n, beat)
+	if ask.bytes > 0 {
+		body = fmt.Appendf(body, `,"max_bytes":%d`, ask.bytes)
+	}
 	if at.priority {
-		body = fmt.Appendf(body, `,"group":%q,"priority":%d`, SendersGroup, min(max(priority, 0), maxPriority))
+		body = fmt.Appendf(body, `,"group":%q,"priority":%d`, SendersGroup, min(max(ask.priority, 0), maxPriority))
 	}
 	return append(body, '}')
 }

@@ -168,6 +168,10 @@ func (r *request) drain(sub *nats.Subscription, take func(*Message)) (got int) {
 	}
 }
 
+// doesNotFit is how the server ends a pull whose next message is larger than
+// what is left of its bytes. It casts no doubt on the consumer.
+const doesNotFit = "status 409 Message Size Exceeds MaxBytes"
+
 // readStatus says whether a status ends the pull, and whether that casts doubt
 // on the consumer. A pull that simply took too long does not.
 func readStatus(msg *nats.Msg) (over bool, doubt string) {

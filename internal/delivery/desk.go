@@ -69,6 +69,9 @@ type Desk struct {
 const (
 	maxParked  = 1000
 	maxLetters = 64
+	// maxBytes of messages that are in hand: of one sender, or of the three that
+	// a pod has with the usual cap. Only events of more than 6 kB reach it.
+	maxBytes = 4 << 20
 	// aloneAfter deliveries a message is sent alone: it may be what kills us.
 	aloneAfter = 20
 	// giveBackDelay keeps what a draining pod returns from coming straight back to it.

@@ -88,6 +88,7 @@ func (s *sender) waitFor(changed <-chan struct{}, wait time.Duration, j *job) {
 		if open {
 			j.join(batch.Items, string(batch.Trigger), s.Provider.MaxRecords())
 			j.room += len(batch.Items)
+			j.bytes += sizeOf(batch.Items)
 		}
 	}
 }

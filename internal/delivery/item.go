@@ -59,6 +59,7 @@ type job struct {
 	stack    []segment // next on top: a split goes depth first
 	accused  []*item   // alone and refused, waiting for evidence
 	room     int       // of the batches that joined in a hold
+	bytes    int       // of all batches, as the room counts them
 	troubled bool
 	since    time.Time // when the trouble began
 }
@@ -71,6 +72,14 @@ func newJob(items []*item, trigger string) *job {
 // failed so before.
 func newJobAlone(it *item) *job {
 	return &job{stack: []segment{{items: []*item{it}, trigger: triggerSplit, suspect: it.alone > 0}}}
+}
+
+// sizeOf is what the room counts of them.
+func sizeOf(items []*item) (bytes int) {
+	for _, it := range items {
+		bytes += it.message.Size()
+	}
+	return bytes
 }
 
 // join adds to a job that waits, to come last. A batch fills up the one that

@@ -33,7 +33,7 @@ type sender struct {
 func (s *sender) run() {
 	size := s.Provider.MaxRecords()
 	s.queue = batcher.New[*item](size, s.BatchWait)
-	s.room = newRoom(max(size, s.Calls))
+	s.room = newRoom(max(size, s.Calls), maxBytes/min(max(s.Senders, 1), 3))
 	var running sync.WaitGroup
 	running.Go(func() {
 		s.pull()
@@ -56,7 +56,9 @@ func (s *sender) serve() {
 				return
 			}
 			s.room.sent(len(batch.Items))
-			s.finish(newJob(batch.Items, string(batch.Trigger)))
+			j := newJob(batch.Items, string(batch.Trigger))
+			j.bytes = sizeOf(batch.Items)
+			s.finish(j)
 		}
 	}
 }
@@ -71,13 +73,13 @@ func (s *sender) pull() {
 	var pulls sync.WaitGroup
 	defer pulls.Wait()
 	for {
-		n := s.room.take(s.stop)
-		if n == 0 {
+		order := s.room.take(s.stop)
+		if order.messages == 0 {
 			return
 		}
 		pulls.Go(func() {
 			taken := 0
-			err := s.Consumer.Pull(s.stop, n, priority, func(message *consumer.Message) {
+			err := s.Consumer.PullUpTo(s.stop, order.messages, order.bytes, priority, func(message *consumer.Message) {
 				taken++
 				it := s.intake(s.work, message)
 				// What the server had sent before the stop is still delivered.
@@ -85,9 +87,11 @@ func (s *sender) pull() {
 				if it != nil && !kept {
 					it.message.Nak(giveBackDelay)
 				}
-				s.room.arrived(kept)
+				s.room.arrived(kept, message.Size())
 			})
-			s.room.missed(n - taken)
+			if s.room.over(order, order.messages-taken) {
+				s.queue.Flush()
+			}
 			if err != nil && s.stop.Err() == nil {
 				s.Log.Warn("pull failed", "err", err)
 			}
@@ -98,7 +102,7 @@ func (s *sender) pull() {
 // finish carries a job to its end: every item is settled, parked or given back
 // when it returns.
 func (s *sender) finish(j *job) {
-	defer func() { s.room.sent(j.room) }()
+	defer func() { s.room.sent(j.room); s.room.done(j.bytes) }()
 	for {
 		s.judge(s.work, j)
 		if s.Holds.State(s.name).Held {

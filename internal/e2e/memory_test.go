@@ -6,6 +6,7 @@ import (
 
 	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/event"
+	"github.com/tokenrelay/tokenrelay/sandbox"
 )
 
 // A flood of garbage, as large as messages can be, leaves nothing behind in
@@ -47,5 +48,43 @@ func TestGarbageDoesNotMakeItGrow(t *testing.T) {
 	})
 	if code := worker.terminate(); code != 0 {
 		t.Errorf("exit %d after SIGTERM", code)
+	}
+}
+
+// However large events are and however many wait, a pod takes no more bytes of
+// them in hand than it is allowed, and goes on with the rest.
+func TestLargeEventsAreTakenByTheirBytes(t *testing.T) {
+	t.Parallel()
+	const (
+		events  = 300
+		size    = 60_000
+		allowed = 4<<20/size + 1
+	)
+	for _, provider := range event.Providers() {
+		t.Run(provider, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "PROVIDERS="+provider, "LOG_LEVEL=info", "COURIER_MAX_CONCURRENT=64")
+			w.ensure()
+			for i := range events {
+				w.put(strings.Replace(registration(i), "{", `{"properties":{"x":"`+strings.Repeat("x", size)+`"},`, 1))
+			}
+			w.fault(provider, sandbox.Rule{Effect: sandbox.Status, Status: 503})
+			p := w.start()
+			most := 0
+			eventually(t, "it is held, with as much in hand as it may have", func() bool {
+				inHand := w.consumer(provider).NumAckPending
+				most = max(most, inHand)
+				return p.metrics().of(t, "provider_held", provider) == 1 && inHand > allowed*3/4
+			})
+			for range 20 { // probes, and every chance to take more
+				most = max(most, w.consumer(provider).NumAckPending)
+			}
+			if most > allowed {
+				t.Errorf("%d messages of %d bytes in hand, want %d at the most", most, size, allowed)
+			}
+			w.fault(provider)
+			w.settled(provider)
+			w.delivered(provider, tokens(0, events)...)
+		})
 	}
 }
