@@ -18,6 +18,7 @@ import (
 	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/event"
+	"github.com/tokenrelay/tokenrelay/internal/broker/brokertest"
 	"github.com/tokenrelay/tokenrelay/sandbox"
 )
 
@@ -34,11 +35,11 @@ func BenchmarkLiveBesideReplay(b *testing.B) {
 	}
 	for range b.N {
 		w := newWorld(b, "PROVIDERS=clevertap", "CLEVERTAP_BATCH_WAIT=500ms", "HTTP_TIMEOUT=10s", "PERMIT_LEASE=30s")
-		if err := w.fake.SetRules(sandbox.Rule{Effect: sandbox.Latency, Delay: 200 * time.Millisecond}); err != nil {
+		if err := w.Fake.SetRules(sandbox.Rule{Effect: sandbox.Latency, Delay: 200 * time.Millisecond}); err != nil {
 			b.Fatal(err)
 		}
 		w.fillLetters(letters)
-		w.worker()
+		w.Worker()
 
 		alone := w.live("alone", time.After(15*time.Second))
 		replayed := make(chan time.Time)
@@ -47,7 +48,7 @@ func BenchmarkLiveBesideReplay(b *testing.B) {
 		go func() {
 			defer close(replayed)
 			var out, problems bytes.Buffer
-			code := run(context.Background(), []string{"replay", "--all", "--yes", "--trial", "5"}, w.environment(), strings.NewReader(""), &out, &problems)
+			code := run(context.Background(), []string{"replay", "--all", "--yes", "--trial", "5"}, w.Environment(), strings.NewReader(""), &out, &problems)
 			done = ended{code, out.String(), problems.String()}
 		}()
 		beside := w.live("beside", replayed)
@@ -65,7 +66,7 @@ func BenchmarkLiveBesideReplay(b *testing.B) {
 // live registers 200 devices a second until the end, and returns within what
 // time 99 % of them had been accepted.
 func (w *world) live(name string, end <-chan time.Time) time.Duration {
-	w.t.Helper()
+	w.T.Helper()
 	sent := map[string]time.Time{}
 	var mu sync.Mutex
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -77,8 +78,8 @@ func (w *world) live(name string, end <-chan time.Time) time.Duration {
 			mu.Lock()
 			sent[token] = time.Now()
 			mu.Unlock()
-			if _, err := w.broker.JS.PublishAsync(consumer.EventsSubject, []byte(only(event.CleverTap, token)), jetstream.WithStallWait(time.Minute)); err != nil {
-				w.t.Fatal(err)
+			if _, err := w.Broker.JS.PublishAsync(consumer.EventsSubject, []byte(only(event.CleverTap, token)), jetstream.WithStallWait(time.Minute)); err != nil {
+				w.T.Fatal(err)
 			}
 			continue
 		case <-end:
@@ -86,9 +87,9 @@ func (w *world) live(name string, end <-chan time.Time) time.Duration {
 		break
 	}
 	var waited []time.Duration
-	eventually(w.t, "all live events are accepted", func() bool {
+	brokertest.Eventually(w.T, "all live events are accepted", func() bool {
 		waited = nil
-		for _, record := range w.fake.Accepted(event.CleverTap) {
+		for _, record := range w.Fake.Accepted(event.CleverTap) {
 			if at, ours := sent[record.Token]; ours {
 				waited = append(waited, record.At.Sub(at))
 			}
@@ -96,14 +97,14 @@ func (w *world) live(name string, end <-chan time.Time) time.Duration {
 		return len(waited) == len(sent)
 	})
 	slices.Sort(waited)
-	w.t.Logf("%s: %d live events, p50 %s, p99 %s, longest %s", name, len(waited), waited[len(waited)/2].Round(time.Millisecond),
+	w.T.Logf("%s: %d live events, p50 %s, p99 %s, longest %s", name, len(waited), waited[len(waited)/2].Round(time.Millisecond),
 		waited[len(waited)*99/100].Round(time.Millisecond), waited[len(waited)-1].Round(time.Millisecond))
 	return waited[len(waited)*99/100]
 }
 
 // fillLetters puts letters without waiting for each.
 func (w *world) fillLetters(n int) {
-	w.t.Helper()
+	w.T.Helper()
 	now := time.Now().UTC().Format(time.RFC3339Nano)
 	for i := range n {
 		m := nats.NewMsg(dlq.Subject(event.CleverTap, "531"))
@@ -113,9 +114,9 @@ func (w *world) fillLetters(n int) {
 			dlq.HeaderFailedAt: {now}, dlq.HeaderFirstFailedAt: {now}, dlq.HeaderOriginStream: {consumer.EventsStream}, dlq.HeaderOriginSeq: {strconv.Itoa(10_000_000 + i)},
 			dlq.HeaderHistory: {`[{"code":"531","at":"2026-01-31T12:00:00Z"}]`},
 		}
-		if _, err := w.broker.JS.PublishMsgAsync(m, jetstream.WithStallWait(10*time.Second)); err != nil {
-			w.t.Fatal(err)
+		if _, err := w.Broker.JS.PublishMsgAsync(m, jetstream.WithStallWait(10*time.Second)); err != nil {
+			w.T.Fatal(err)
 		}
 	}
-	<-w.broker.JS.PublishAsyncComplete()
+	<-w.Broker.JS.PublishAsyncComplete()
 }

@@ -19,14 +19,14 @@ import (
 func TestConsole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "LOG_LEVEL=info", "LOG_FORMAT=json")
-	w.die(dlq.Letter{Provider: event.Courier, Code: "http_400", Body: []byte(only(event.Courier, "ann"))})
+	w.Die(dlq.Letter{Provider: event.Courier, Code: "http_400", Body: []byte(only(event.Courier, "ann"))})
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	out, toOut := io.Pipe()
 	var log strings.Builder
 	code := make(chan int)
 	go func() {
-		code <- run(ctx, []string{"console", "--console-addr", "127.0.0.1:0"}, w.environment(), strings.NewReader(""), toOut, &log)
+		code <- run(ctx, []string{"console", "--console-addr", "127.0.0.1:0"}, w.Environment(), strings.NewReader(""), toOut, &log)
 	}()
 	first, err := bufio.NewReader(out).ReadString('\n')
 	address, found := strings.CutPrefix(strings.TrimSpace(first), "console: ")
@@ -71,11 +71,11 @@ func TestConsoleIsRefused(t *testing.T) {
 	elsewhere := w.dlq("", "console", "--console-addr", "192.0.2.1:80", "--console-password", "hunter2")
 	elsewhere.want(t, 1, "dlq: CONSOLE_ADDR: 192.0.2.1:80: ")
 	elsewhere.lacks(t, "hunter2")
-	w.set("NATS_URL=nats://127.0.0.1:1")
+	w.Set("NATS_URL=nats://127.0.0.1:1")
 	w.dlq("", "console").want(t, 1, "dlq: NATS_URL: ")
-	if err := w.broker.JS.DeleteStream(t.Context(), "TOKENS_DLQ"); err != nil {
+	if err := w.Broker.JS.DeleteStream(t.Context(), "TOKENS_DLQ"); err != nil {
 		t.Fatal(err)
 	}
-	w.set("NATS_URL=" + w.broker.URL())
+	w.Set("NATS_URL=" + w.Broker.URL())
 	w.dlq("", "console").want(t, 1, "dead-letter stream TOKENS_DLQ is missing")
 }

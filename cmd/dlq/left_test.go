@@ -19,11 +19,11 @@ import (
 func TestReplayLeavesWhatKeepsDying(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "PROVIDERS=courier")
-	if err := w.fake.SetRules(sandbox.Rule{Provider: event.Courier, Effect: sandbox.Refuse, Code: "400"}); err != nil {
+	if err := w.Fake.SetRules(sandbox.Rule{Provider: event.Courier, Effect: sandbox.Refuse, Code: "400"}); err != nil {
 		t.Fatal(err)
 	}
-	w.worker()
-	w.settled(event.Courier, w.put(only(event.Courier, "ann")))
+	w.Worker()
+	w.settled(event.Courier, w.Put(only(event.Courier, "ann")))
 	id := w.letters()[0].ID
 	for generation := 1; generation <= 3; generation++ {
 		w.dlq("", "replay", "--all", "--yes", "--trial", "0").want(t, 1, "1 letter: 1 replayed (1 died again), 0 left")
@@ -32,16 +32,16 @@ func TestReplayLeavesWhatKeepsDying(t *testing.T) {
 			t.Fatalf("after replay %d: %+v", generation, l)
 		}
 	}
-	calls := w.fake.Report().Courier.Calls
+	calls := w.Fake.Report().Courier.Calls
 	for _, args := range [][]string{{}, {"--trial", "0"}, {"--stale"}} {
 		w.dlq("", append([]string{"replay", "--all", "--yes"}, args...)...).want(t, 1, "1 left: replayed as often as --max-generation allows", "nothing to replay")
 	}
-	if got := w.fake.Report().Courier.Calls; got != calls || len(w.letters()) != 1 {
+	if got := w.Fake.Report().Courier.Calls; got != calls || len(w.letters()) != 1 {
 		t.Errorf("%d calls after %d", got, calls)
 	}
 	w.dlq("", "groups").want(t, 0, "3 times: 1")
 	w.dlq("", "show", id).want(t, 0, "replayed     3 times")
-	w.fake.ClearRules()
+	w.Fake.ClearRules()
 	w.dlq("", "replay", "--all", "--yes", "--max-generation", "4").want(t, 0, "1 delivered")
 }
 
@@ -49,11 +49,11 @@ func TestReplayLeavesWhatKeepsDying(t *testing.T) {
 func TestFailedTrialsDoNotCount(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "PROVIDERS=courier")
-	if err := w.fake.SetRules(sandbox.Rule{Provider: event.Courier, Effect: sandbox.Refuse, Code: "400"}); err != nil {
+	if err := w.Fake.SetRules(sandbox.Rule{Provider: event.Courier, Effect: sandbox.Refuse, Code: "400"}); err != nil {
 		t.Fatal(err)
 	}
-	w.worker()
-	w.settled(event.Courier, w.put(only(event.Courier, "ann"), only(event.Courier, "bob")))
+	w.Worker()
+	w.settled(event.Courier, w.Put(only(event.Courier, "ann"), only(event.Courier, "bob")))
 	for range 5 {
 		w.dlq("", "replay", "--all", "--yes", "--trial", "1").want(t, 1, "TRIAL FAILED: 1 replayed, 1 died again", "1 left: the trial died again")
 	}
@@ -73,7 +73,7 @@ func TestFailedTrialsDoNotCount(t *testing.T) {
 			t.Errorf("generation %d after %d trials, want 1 after none", l.Generation, l.Trials)
 		}
 	}
-	w.fake.ClearRules()
+	w.Fake.ClearRules()
 	w.dlq("", "replay", "--all", "--yes").want(t, 0, "trial passed", "2 letters: 2 replayed (2 delivered), 0 left")
 }
 
@@ -83,15 +83,15 @@ func TestReplayLeavesTheSuperseded(t *testing.T) {
 	w := newWorld(t)
 	for _, provider := range event.Providers() {
 		code := map[string]string{event.CleverTap: "531", event.Courier: "400"}[provider]
-		if err := w.fake.AddRules(sandbox.Rule{Provider: provider, Token: sandbox.Match{Prefix: "old"}, Effect: sandbox.Refuse, Code: code}); err != nil {
+		if err := w.Fake.AddRules(sandbox.Rule{Provider: provider, Token: sandbox.Match{Prefix: "old"}, Effect: sandbox.Refuse, Code: code}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	w.worker()
+	w.Worker()
 	event1 := func(token, who, more string) string {
 		return fmt.Sprintf(`{"user_id":"user-%[1]s","object_id":"object-%[1]s","type":"fcm","token":"%[2]s"%[3]s}`, who, token, more)
 	}
-	last := w.put(
+	last := w.Put(
 		event1("old-ann", "ann", ""), event1("old-bob", "bob", ""), event1("old-cyd", "cyd", `,"device":{"device_id":"1"}`), event1("old-dan", "dan", ""),
 		event1("old-eve", "eve", `,"registered_at":"2026-01-02T00:00:00Z"`), event1("old-fay", "fay", ""),
 		event1("new-ann", "ann", ""),                                        // came later
@@ -104,9 +104,9 @@ func TestReplayLeavesTheSuperseded(t *testing.T) {
 	for _, provider := range event.Providers() {
 		w.settled(provider, last)
 	}
-	w.fake.ClearRules()
+	w.Fake.ClearRules()
 	w.dlq("", "purge", "--code", "invalid_event", "--yes").want(t, 0)
-	w.fake.Reset()
+	w.Fake.Reset()
 	done := w.dlq("", "replay", "--all", "--yes", "--trial", "0", "--max-age", "0")
 	done.want(t, 1, "12 letters: 9 replayed (9 delivered), 3 left", "left: a newer event of the same identity, type and device is stored", "--stale")
 	for provider, want := range map[string][]string{
@@ -129,8 +129,8 @@ func TestReplayLeavesTheSuperseded(t *testing.T) {
 func TestReplayLeavesTheOld(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "PROVIDERS=courier")
-	w.worker()
-	w.die(
+	w.Worker()
+	w.Die(
 		dlq.Letter{Provider: event.Courier, Code: "http_400", Body: []byte(only(event.Courier, "ann")), FailedAt: time.Now().Add(-8 * 24 * time.Hour)},
 		dlq.Letter{Provider: event.Courier, Code: "http_400", Body: []byte(strings.Replace(only(event.Courier, "bob"), "{", `{"registered_at":"2020-01-01T00:00:00Z",`, 1))},
 		dlq.Letter{Provider: event.Courier, Code: "expired", Body: []byte(only(event.Courier, "cyd")), FailedAt: time.Now().Add(-2 * time.Hour)},
@@ -146,11 +146,11 @@ func TestReplayLeavesTheOld(t *testing.T) {
 func TestReplayCorrects(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "PROVIDERS=courier")
-	if err := w.fake.SetRules(sandbox.Rule{Provider: event.Courier, Effect: sandbox.Refuse, Code: "400"}); err != nil {
+	if err := w.Fake.SetRules(sandbox.Rule{Provider: event.Courier, Effect: sandbox.Refuse, Code: "400"}); err != nil {
 		t.Fatal(err)
 	}
-	w.worker()
-	w.settled(event.Courier, w.put(`{"user_id":"u1","token":"secret-1","type":"wns","destinations":["courier"]}`, `{"user_id":"u2","token":"secret-2","type":"wns","destinations":["courier"]}`))
+	w.Worker()
+	w.settled(event.Courier, w.Put(`{"user_id":"u1","token":"secret-1","type":"wns","destinations":["courier"]}`, `{"user_id":"u2","token":"secret-2","type":"wns","destinations":["courier"]}`))
 
 	done := w.dlq("", "replay", "--all", "--yes")
 	done.want(t, 1, "2 left: the provider could still not take the event", "provider_key: absent", "nothing to replay")
@@ -166,9 +166,9 @@ func TestReplayCorrects(t *testing.T) {
 		t.Errorf("history %+v", l.History)
 	}
 	w.dlq("", "show", l.ID).want(t, 0, "died of invalid_event", "then changed: provider_key, device.platform", "died of http_400")
-	w.fake.ClearRules()
+	w.Fake.ClearRules()
 	w.dlq("", "replay", "--all", "--yes").want(t, 0, "2 delivered")
-	for _, record := range w.fake.Accepted(event.Courier) {
+	for _, record := range w.Fake.Accepted(event.Courier) {
 		if !strings.Contains(string(record.Body), `"apn"`) || !strings.Contains(string(record.Body), `"ios"`) {
 			t.Errorf("%s", record.Body)
 		}
@@ -188,16 +188,16 @@ func editor(t *testing.T, script string) string {
 func TestReplayEdits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "PROVIDERS=courier", "PATH="+os.Getenv("PATH"))
-	w.worker()
-	w.die(
+	w.Worker()
+	w.Die(
 		dlq.Letter{Provider: event.Courier, Code: "invalid_event", Body: []byte(`{"token":"t1","user_id":7,"type":"fcm"}`)},
 		dlq.Letter{Provider: event.Courier, Code: "http_400", Body: []byte(only(event.Courier, "ann"))},
 		dlq.Letter{Provider: event.Courier, Code: "http_400", Body: []byte(only(event.Courier, "bob"))},
 	)
-	w.set(editor(t, "exit 3"))
+	w.Set(editor(t, "exit 3"))
 	w.dlq("", "replay", "--all", "--yes", "--edit").want(t, 1, "exit status 3")
 	// The first try leaves a number where a text is required, and is asked again.
-	w.set(editor(t, `if [ -e "$0.again" ]; then sed -i 's/: 7/: "seven"/' "$1"; else touch "$0.again"; fi; sed -i '/letter 3/,$d' "$1"`))
+	w.Set(editor(t, `if [ -e "$0.again" ]; then sed -i 's/: 7/: "seven"/' "$1"; else touch "$0.again"; fi; sed -i '/letter 3/,$d' "$1"`))
 	w.dlq("y\n", "replay", "--all", "--yes", "--edit").want(t, 1, "letter 1: user_id: a number; a string is required", "Edit again?",
 		"1 left: the provider could still not take the event: correct it with --set or --edit (event: it was taken out of the edited file)", "2 replayed (2 delivered), 1 left")
 	if got := w.accepted(event.Courier); got["t1"] != 1 || got["ann"] != 1 || got["bob"] != 0 {
@@ -207,7 +207,7 @@ func TestReplayEdits(t *testing.T) {
 	for i := range 51 {
 		many = append(many, dlq.Letter{Provider: event.Courier, Code: "http_400", Body: []byte(only(event.Courier, fmt.Sprint(i)))})
 	}
-	w.die(many...)
+	w.Die(many...)
 	w.dlq("", "replay", "--all", "--yes", "--edit").want(t, 1, "more than 50 letters match")
 }
 
@@ -222,7 +222,7 @@ func TestReplayAsks(t *testing.T) {
 	if n := w.stored(consumer.EventsSubject + ".>"); n != 0 || len(w.letters()) != 4 {
 		t.Errorf("%d replays", n)
 	}
-	if err := w.broker.JS.DeleteStream(t.Context(), consumer.EventsStream); err != nil {
+	if err := w.Broker.JS.DeleteStream(t.Context(), consumer.EventsStream); err != nil {
 		t.Fatal(err)
 	}
 	done := w.dlq("", "replay", "--all", "--yes")

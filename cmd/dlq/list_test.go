@@ -17,7 +17,7 @@ func filled(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
 	long := strings.ReplaceAll(registration("ann"), `"token":"ann"`, `"token":"`+secretToken+`"`)
-	w.die(
+	w.Die(
 		dlq.Letter{Provider: "clevertap", Code: "531", Reason: "CleverTap: 531: Invalid token. Skipped record number : 4", Body: []byte(long), FailedAt: time.Now().Add(-3 * time.Hour),
 			Header: nats.Header{"Nats-Msg-Id": {"ann-login"}, "App": {"shop"}}, Status: 200},
 		dlq.Letter{Provider: "clevertap", Code: "531", Reason: "CleverTap: 531: Invalid token. Skipped record number : 9", Body: []byte(registration("bob")), FailedAt: time.Now().Add(-time.Hour)},
@@ -110,7 +110,7 @@ func TestShow(t *testing.T) {
 	w.dlq("", "show", "--reveal", letter.ID).want(t, 0, secretToken, "user-ann", "ann-login", "App: shop")
 	w.dlq("", "show", "clevertap:1:2").want(t, 1, "no letter has the id")
 
-	w.die(dlq.Letter{Provider: "clevertap", Code: "534", OriginSeq: 99, Replayed: true, Body: []byte(registration("ann")), Header: nats.Header{
+	w.Die(dlq.Letter{Provider: "clevertap", Code: "534", OriginSeq: 99, Replayed: true, Body: []byte(registration("ann")), Header: nats.Header{
 		dlq.HeaderID: {letter.ID}, dlq.HeaderGeneration: {"2"}, dlq.HeaderTrials: {"1"}, dlq.HeaderFirstFailedAt: {letter.Header.Get(dlq.HeaderFirstFailedAt)},
 		dlq.HeaderHistory: {`[{"code":"531","at":"2026-01-31T12:00:00Z","edited":["type"]}]`}}})
 	w.dlq("", "show", letter.ID).want(t, 0, "once, and once since as a trial", "then changed: type", "died of 534", "first died", "2 letters of this id")
@@ -147,7 +147,7 @@ func TestWrongUse(t *testing.T) {
 func TestWithoutStreamOrBroker(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if err := w.broker.JS.DeleteStream(t.Context(), dlq.Stream); err != nil {
+	if err := w.Broker.JS.DeleteStream(t.Context(), dlq.Stream); err != nil {
 		t.Fatal(err)
 	}
 	check := func(words ...string) {
@@ -161,8 +161,8 @@ func TestWithoutStreamOrBroker(t *testing.T) {
 		}
 	}
 	check("dead-letter stream TOKENS_DLQ is missing")
-	w.broker.Stop()
+	w.Broker.Stop()
 	check("NATS_URL", "connection refused")
-	w.set("NATS_URL=")
+	w.Set("NATS_URL=")
 	w.dlq("", "list").want(t, 2, "NATS_URL is not set")
 }

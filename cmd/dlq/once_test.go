@@ -15,65 +15,66 @@ import (
 	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/event"
+	"github.com/tokenrelay/tokenrelay/internal/broker/brokertest"
 	"github.com/tokenrelay/tokenrelay/publisher"
 	"github.com/tokenrelay/tokenrelay/sandbox"
 )
 
 // shortMemory lets the stream forget message ids after a tenth of a second.
 func (w *world) shortMemory() {
-	w.t.Helper()
-	stream, err := w.broker.JS.Stream(w.t.Context(), consumer.EventsStream)
+	w.T.Helper()
+	stream, err := w.Broker.JS.Stream(w.T.Context(), consumer.EventsStream)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	settings := stream.CachedInfo().Config
 	settings.Duplicates = 100 * time.Millisecond
-	if _, err := w.broker.JS.UpdateStream(w.t.Context(), settings); err != nil {
-		w.t.Fatal(err)
+	if _, err := w.Broker.JS.UpdateStream(w.T.Context(), settings); err != nil {
+		w.T.Fatal(err)
 	}
 }
 
 // halfReplay publishes a letter's replay and does not remove the letter, as a
 // run does that is killed between the two.
 func (w *world) halfReplay(l *dlq.Stored) {
-	w.t.Helper()
+	w.T.Helper()
 	exported := l.Exported()
 	id, body, options, err := exported.Replay()
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
-	p, err := publisher.New(w.broker.JS, publisher.Settings{})
+	p, err := publisher.New(w.Broker.JS, publisher.Settings{})
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
-	if _, err := p.PublishRaw(w.t.Context(), id, body, options...); err != nil {
-		w.t.Fatal(err)
+	if _, err := p.PublishRaw(w.T.Context(), id, body, options...); err != nil {
+		w.T.Fatal(err)
 	}
-	if err := p.Close(w.t.Context()); err != nil {
-		w.t.Fatal(err)
+	if err := p.Close(w.T.Context()); err != nil {
+		w.T.Fatal(err)
 	}
 }
 
 // dead puts letters of Courier by hand, one a name.
 func (w *world) dead(names ...string) {
-	w.t.Helper()
+	w.T.Helper()
 	for _, name := range names {
-		w.die(dlq.Letter{Provider: event.Courier, Code: "http_400", Reason: "Courier: HTTP 400: no", Body: []byte(only(event.Courier, name))})
+		w.Die(dlq.Letter{Provider: event.Courier, Code: "http_400", Reason: "Courier: HTTP 400: no", Body: []byte(only(event.Courier, name))})
 	}
 }
 
 // once checks that Courier took each of these once, and nothing else.
 func (w *world) once(names ...string) {
-	w.t.Helper()
+	w.T.Helper()
 	got := w.accepted(event.Courier)
 	for _, name := range names {
 		if got[name] != 1 {
-			w.t.Errorf("%s was taken %d times, want once", name, got[name])
+			w.T.Errorf("%s was taken %d times, want once", name, got[name])
 		}
 		delete(got, name)
 	}
 	if len(got) > 0 {
-		w.t.Errorf("taken as well: %v", got)
+		w.T.Errorf("taken as well: %v", got)
 	}
 }
 
@@ -88,10 +89,10 @@ func TestReplayAfterACrash(t *testing.T) {
 			if forget {
 				w.shortMemory()
 			}
-			w.worker()
+			w.Worker()
 			w.dead("ann", "bob", "cyd")
 			w.halfReplay(w.letters()[0])
-			eventually(t, "ann is delivered", func() bool { return w.fake.Report().Courier.Accepted == 1 })
+			brokertest.Eventually(t, "ann is delivered", func() bool { return w.Fake.Report().Courier.Accepted == 1 })
 			if forget {
 				<-time.After(200 * time.Millisecond)
 			}
@@ -111,16 +112,16 @@ func TestReplayOfALetterWithALeftover(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "PROVIDERS=courier")
 	w.shortMemory()
-	if err := w.fake.SetRules(sandbox.Rule{Provider: event.Courier, Effect: sandbox.Refuse, Code: "400"}); err != nil {
+	if err := w.Fake.SetRules(sandbox.Rule{Provider: event.Courier, Effect: sandbox.Refuse, Code: "400"}); err != nil {
 		t.Fatal(err)
 	}
-	w.worker()
+	w.Worker()
 	w.dead("ann")
 	w.halfReplay(w.letters()[0])
-	eventually(t, "it dies again", func() bool { return len(w.letters()) == 2 })
-	w.fake.ClearRules()
+	brokertest.Eventually(t, "it dies again", func() bool { return len(w.letters()) == 2 })
+	w.Fake.ClearRules()
 	// Also where the events' stream has nothing to prove it by.
-	stream, err := w.broker.JS.Stream(t.Context(), consumer.EventsStream)
+	stream, err := w.Broker.JS.Stream(t.Context(), consumer.EventsStream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,20 +141,19 @@ func TestReplayOfALetterWithALeftover(t *testing.T) {
 func TestReplayOfTwins(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "PROVIDERS=courier")
-	w.worker()
+	w.Worker()
 	for range 2 {
-		w.letter = 0 // the same origin
-		stream, err := w.broker.JS.Stream(t.Context(), dlq.Stream)
+		stream, err := w.Broker.JS.Stream(t.Context(), dlq.Stream)
 		if err != nil {
 			t.Fatal(err)
 		}
 		settings := stream.CachedInfo().Config
 		settings.Duplicates = 100 * time.Millisecond
-		if _, err := w.broker.JS.UpdateStream(t.Context(), settings); err != nil {
+		if _, err := w.Broker.JS.UpdateStream(t.Context(), settings); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(150 * time.Millisecond)
-		w.dead("ann")
+		w.Die(dlq.Letter{Provider: event.Courier, Code: "http_400", OriginSeq: 1_000_000, Body: []byte(only(event.Courier, "ann"))})
 	}
 	if n := len(w.letters()); n != 2 {
 		t.Fatalf("%d letters", n)
@@ -172,14 +172,14 @@ func TestReplayThatTheStreamRemembers(t *testing.T) {
 	w := newWorld(t, "PROVIDERS=courier")
 	w.dead("ann", "bob")
 	w.halfReplay(w.letters()[0])
-	stream, err := w.broker.JS.Stream(t.Context(), consumer.EventsStream)
+	stream, err := w.Broker.JS.Stream(t.Context(), consumer.EventsStream)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := stream.Purge(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w.worker()
+	w.Worker()
 	w.dlq("", "replay", "--all", "--yes", "--trial", "0").want(t, 1, "1 left: replayed within the last hour, and that replay was removed", "1 replayed (1 delivered), 1 left")
 	w.once("bob")
 	w.shortMemory()
@@ -195,7 +195,7 @@ func TestTwoReplaysAtOnce(t *testing.T) {
 		t.Run("trial "+trial, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, "PROVIDERS=courier")
-			w.worker()
+			w.Worker()
 			var names []string
 			for i := range 300 {
 				names = append(names, fmt.Sprintf("t%03d", i))
@@ -229,7 +229,7 @@ func TestTwoReplaysAtOnce(t *testing.T) {
 func TestReplayIsStopped(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "PROVIDERS=courier")
-	w.worker()
+	w.Worker()
 	var names []string
 	for i := range 200 {
 		names = append(names, fmt.Sprintf("t%03d", i))
@@ -238,7 +238,7 @@ func TestReplayIsStopped(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		defer cancel()
-		_ = w.fake.Wait(ctx, func(r sandbox.Report) bool { return r.Courier.Accepted >= 20 })
+		_ = w.Fake.Wait(ctx, func(r sandbox.Report) bool { return r.Courier.Accepted >= 20 })
 	}()
 	done := w.dlqWithin(ctx, "", "replay", "--all", "--yes", "--rate", "100")
 	done.want(t, 1, "left: the run ended before their turn", "200 letters: ", "dlq: stopped")
@@ -260,10 +260,10 @@ func TestReplayIsKilled(t *testing.T) {
 	}
 	w := newWorld(t, "PROVIDERS=courier")
 	w.shortMemory()
-	if err := w.fake.SetRules(sandbox.Rule{Provider: event.Courier, Token: sandbox.Match{Prefix: "bad"}, Effect: sandbox.Refuse, Code: "400"}); err != nil {
+	if err := w.Fake.SetRules(sandbox.Rule{Provider: event.Courier, Token: sandbox.Match{Prefix: "bad"}, Effect: sandbox.Refuse, Code: "400"}); err != nil {
 		t.Fatal(err)
 	}
-	w.worker()
+	w.Worker()
 	good, bad := []string{}, map[string]bool{}
 	for i := range 400 {
 		name := fmt.Sprintf("good-%03d", i)
@@ -279,13 +279,13 @@ func TestReplayIsKilled(t *testing.T) {
 	for round := range 4 {
 		var output bytes.Buffer
 		cmd := exec.Command(binary, append(replay, "--rate", "400")...)
-		cmd.Env, cmd.Stdout, cmd.Stderr = append(w.environment(), "TMPDIR="+os.TempDir()), &output, &output
+		cmd.Env, cmd.Stdout, cmd.Stderr = append(w.Environment(), "TMPDIR="+os.TempDir()), &output, &output
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		before := w.fake.Report().Courier.Records
+		before := w.Fake.Report().Courier.Records
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		if err := w.fake.Wait(ctx, func(r sandbox.Report) bool { return r.Courier.Records >= before+30 }); err != nil {
+		if err := w.Fake.Wait(ctx, func(r sandbox.Report) bool { return r.Courier.Records >= before+30 }); err != nil {
 			t.Fatalf("round %d: %v\n%s", round, err, &output)
 		}
 		cancel()
@@ -311,7 +311,7 @@ func TestReplayIsKilled(t *testing.T) {
 	if len(bad) > 0 {
 		t.Errorf("%d letters are lost: %v", len(bad), bad)
 	}
-	if refused := w.fake.Report().Courier.Refused["400"]; refused != 40 {
+	if refused := w.Fake.Report().Courier.Refused["400"]; refused != 40 {
 		t.Errorf("the bad ones were refused %d times, want 40", refused)
 	}
 }
@@ -322,16 +322,16 @@ func TestReplayWithoutBroker(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "PROVIDERS=courier")
 	w.dead("ann", "bob", "cyd")
-	stream, err := w.broker.JS.Stream(t.Context(), consumer.EventsStream)
+	stream, err := w.Broker.JS.Stream(t.Context(), consumer.EventsStream)
 	if err != nil {
 		t.Fatal(err)
 	}
 	settings := stream.CachedInfo().Config
 	settings.MaxMsgs = 1
-	if _, err := w.broker.JS.UpdateStream(t.Context(), settings); err != nil {
+	if _, err := w.Broker.JS.UpdateStream(t.Context(), settings); err != nil {
 		t.Fatal(err)
 	}
-	w.put(registration("x"))
+	w.Put(registration("x"))
 	done := w.dlq("", "replay", "--all", "--yes", "--trial", "0")
 	done.want(t, 1, "dlq: the broker did not take a replay", "the stream is full", "0 replayed, 3 left")
 	if n := len(w.letters()); n != 3 {

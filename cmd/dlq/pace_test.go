@@ -10,6 +10,7 @@ import (
 	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/event"
+	"github.com/tokenrelay/tokenrelay/internal/broker/brokertest"
 	"github.com/tokenrelay/tokenrelay/sandbox"
 )
 
@@ -17,17 +18,17 @@ import (
 func TestReplayStopsAGroup(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "PROVIDERS=courier", "COURIER_MAX_CONCURRENT=2")
-	if err := w.fake.SetRules(sandbox.Rule{Provider: event.Courier, Token: sandbox.Match{Prefix: "bad"}, Effect: sandbox.Refuse, Code: "422"}); err != nil {
+	if err := w.Fake.SetRules(sandbox.Rule{Provider: event.Courier, Token: sandbox.Match{Prefix: "bad"}, Effect: sandbox.Refuse, Code: "422"}); err != nil {
 		t.Fatal(err)
 	}
-	w.worker()
+	w.Worker()
 	for i := range 300 {
-		w.die(dlq.Letter{Provider: event.Courier, Code: "http_422", Body: []byte(only(event.Courier, fmt.Sprintf("bad-%d", i)))},
+		w.Die(dlq.Letter{Provider: event.Courier, Code: "http_422", Body: []byte(only(event.Courier, fmt.Sprintf("bad-%d", i)))},
 			dlq.Letter{Provider: event.Courier, Code: "http_400", Body: []byte(only(event.Courier, fmt.Sprintf("good-%d", i)))})
 	}
 	done := w.dlq("", "replay", "--all", "--yes", "--trial", "0", "--max-fail", "7", "--rate", "500")
 	done.want(t, 1, "300 delivered", "left: stopped, --max-fail died again", "died again: http_422")
-	refused := w.fake.Report().Courier.Refused["422"]
+	refused := w.Fake.Report().Courier.Refused["422"]
 	if refused < 7 || refused > 100 {
 		t.Errorf("%d of the bad group were sent, want little over 7", refused)
 	}
@@ -47,15 +48,15 @@ func TestReplayStopsAGroup(t *testing.T) {
 func TestReplayDoesNotLoop(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "PROVIDERS=courier")
-	if err := w.fake.SetRules(sandbox.Rule{Provider: event.Courier, Effect: sandbox.Refuse, Code: "400"}); err != nil {
+	if err := w.Fake.SetRules(sandbox.Rule{Provider: event.Courier, Effect: sandbox.Refuse, Code: "400"}); err != nil {
 		t.Fatal(err)
 	}
-	w.worker()
+	w.Worker()
 	for i := range 150 {
 		w.dead(fmt.Sprint(i))
 	}
 	w.dlq("", "replay", "--all", "--yes", "--trial", "0", "--max-fail", "0").want(t, 1, "150 replayed (150 died again), 0 left")
-	if got := w.fake.Report().Courier.Refused["400"]; got != 150 {
+	if got := w.Fake.Report().Courier.Refused["400"]; got != 150 {
 		t.Errorf("%d were sent, want 150", got)
 	}
 	for _, l := range w.letters() {
@@ -71,21 +72,21 @@ func TestTrialWithoutOutcome(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "PROVIDERS=courier")
 	w.dead("a", "b", "c", "d", "e", "f", "g", "h")
-	w.put(only(event.Courier, "x"), only(event.Courier, "y"), only(event.Courier, "z"))
+	w.Put(only(event.Courier, "x"), only(event.Courier, "y"), only(event.Courier, "z"))
 	w.dlq("", "replay", "--all", "--yes", "--wait", "300ms").want(t, 1,
 		"trial without an outcome: 5 replayed, 5 still wait", "3 left: the trial has no outcome yet", "5 wait in the stream and go on without us",
 		"about 3 events ahead at courier")
 	if n := len(w.letters()); n != 3 {
 		t.Errorf("%d letters left", n)
 	}
-	if err := w.broker.JS.DeleteConsumer(t.Context(), consumer.EventsStream, event.Courier); err != nil {
+	if err := w.Broker.JS.DeleteConsumer(t.Context(), consumer.EventsStream, event.Courier); err != nil {
 		t.Fatal(err)
 	}
 	w.dlq("", "replay", "--all", "--yes", "--wait", "300ms", "--trial", "1").want(t, 1, "no worker has ever run for courier")
-	w.worker()
+	w.Worker()
 	w.dlq("", "replay", "--all", "--yes").want(t, 0, "2 replayed (2 delivered)")
 	w.settled(event.Courier, 0)
-	if got := w.fake.Report().Courier; got.Accepted != 11 || got.Repeated != 0 {
+	if got := w.Fake.Report().Courier; got.Accepted != 11 || got.Repeated != 0 {
 		t.Errorf("%d accepted, %d again", got.Accepted, got.Repeated)
 	}
 }
@@ -94,14 +95,14 @@ func TestTrialWithoutOutcome(t *testing.T) {
 func TestReplayTellsOfAHold(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "PROVIDERS=courier", "HOLD_MIN=1h", "HOLD_MAX=2h")
-	if err := w.fake.SetRules(sandbox.Rule{Effect: sandbox.Status, Status: 401}); err != nil {
+	if err := w.Fake.SetRules(sandbox.Rule{Effect: sandbox.Status, Status: 401}); err != nil {
 		t.Fatal(err)
 	}
-	w.worker()
+	w.Worker()
 	w.dead("a", "b")
-	w.put(only(event.Courier, "x"))
-	eventually(t, "courier is held", func() bool {
-		kv, err := w.broker.JS.KeyValue(t.Context(), consumer.FleetBucket)
+	w.Put(only(event.Courier, "x"))
+	brokertest.Eventually(t, "courier is held", func() bool {
+		kv, err := w.Broker.JS.KeyValue(t.Context(), consumer.FleetBucket)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +118,7 @@ func TestReplayWithoutReports(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "PROVIDERS=courier")
 	w.dead("good-1", "bad-1", "good-2")
-	c, err := w.broker.JS.Consumer(t.Context(), consumer.EventsStream, event.Courier)
+	c, err := w.Broker.JS.Consumer(t.Context(), consumer.EventsStream, event.Courier)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +137,7 @@ func TestReplayWithoutReports(t *testing.T) {
 			}
 			meta, _ := m.Metadata()
 			if strings.Contains(string(m.Data()), "bad") {
-				_ = dlq.NewWriter(w.broker.JS, nil).Put(context.Background(), &dlq.Letter{Provider: event.Courier, Code: "http_400", Reason: "still so", FailedAt: time.Now(),
+				_ = dlq.NewWriter(w.Broker.JS, nil).Put(context.Background(), &dlq.Letter{Provider: event.Courier, Code: "http_400", Reason: "still so", FailedAt: time.Now(),
 					Body: m.Data(), Header: m.Headers(), OriginStream: consumer.EventsStream, OriginSeq: meta.Sequence.Stream, Replayed: true})
 			}
 			_ = m.Ack()
@@ -152,30 +153,30 @@ func TestReplayYields(t *testing.T) {
 	w := newWorld(t, "PROVIDERS=courier")
 	pause := func(until time.Time) {
 		t.Helper()
-		if _, err := w.broker.JS.PauseConsumer(t.Context(), consumer.EventsStream, event.Courier, until); err != nil {
+		if _, err := w.Broker.JS.PauseConsumer(t.Context(), consumer.EventsStream, event.Courier, until); err != nil {
 			t.Fatal(err)
 		}
 	}
-	w.worker()
+	w.Worker()
 	for i := range 400 {
 		w.dead(fmt.Sprint(i))
 	}
 	pause(time.Now().Add(time.Hour))
-	w.put(only(event.Courier, "live"))
-	stream, err := w.broker.JS.Stream(t.Context(), consumer.EventsStream)
+	w.Put(only(event.Courier, "live"))
+	stream, err := w.Broker.JS.Stream(t.Context(), consumer.EventsStream)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// It has waited for longer than the replay's limit by the stream's clock.
-	eventually(t, "the live event is old", func() bool {
-		info, err := w.broker.JS.Consumer(t.Context(), consumer.EventsStream, event.Courier)
+	brokertest.Eventually(t, "the live event is old", func() bool {
+		info, err := w.Broker.JS.Consumer(t.Context(), consumer.EventsStream, event.Courier)
 		m, gone := stream.GetMsg(t.Context(), 1)
 		return err == nil && gone == nil && info.CachedInfo().TimeStamp.Sub(m.Time) > 300*time.Millisecond
 	})
 	done := make(chan ended)
 	go func() { done <- w.dlq("", "replay", "--all", "--yes", "--trial", "0") }()
 	// What goes before the first look is no more than one window.
-	eventually(t, "the first have gone", func() bool { return w.stored(consumer.ProviderSubject(event.Courier)) > 0 })
+	brokertest.Eventually(t, "the first have gone", func() bool { return w.stored(consumer.ProviderSubject(event.Courier)) > 0 })
 	held := 0
 	for range 10 {
 		<-time.After(50 * time.Millisecond)
@@ -184,7 +185,7 @@ func TestReplayYields(t *testing.T) {
 	if held > 200 {
 		t.Errorf("%d replays went while a live event waited", held)
 	}
-	if _, err := w.broker.JS.ResumeConsumer(t.Context(), consumer.EventsStream, event.Courier); err != nil {
+	if _, err := w.Broker.JS.ResumeConsumer(t.Context(), consumer.EventsStream, event.Courier); err != nil {
 		t.Fatal(err)
 	}
 	(<-done).want(t, 0, "400 replayed (400 delivered), 0 left")
@@ -198,33 +199,33 @@ func TestDryRun(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, "CLEVERTAP_MAX_CONCURRENT=1")
 			rules, events := fiveGroups(150)
-			if err := w.fake.SetRules(rules...); err != nil {
+			if err := w.Fake.SetRules(rules...); err != nil {
 				t.Fatal(err)
 			}
-			_, stop := w.worker()
-			w.settled(event.CleverTap, w.put(events...))
+			_, stop := w.Worker()
+			w.settled(event.CleverTap, w.Put(events...))
 			w.dead("ann")
 			if !running {
 				stop()
 			}
-			w.fake.RemoveRule("531")
+			w.Fake.RemoveRule("531")
 			// A call that is refused whole, because of one record.
-			if err := w.fake.AddRules(sandbox.Rule{Provider: event.CleverTap, Token: sandbox.Match{Is: "b-00077"}, Effect: sandbox.Status, Status: 400}); err != nil {
+			if err := w.Fake.AddRules(sandbox.Rule{Provider: event.CleverTap, Token: sandbox.Match{Is: "b-00077"}, Effect: sandbox.Status, Status: 400}); err != nil {
 				t.Fatal(err)
 			}
 			letters, stored := len(w.letters()), w.stored(">")
-			before := w.fake.Report().CleverTap
+			before := w.Fake.Report().CleverTap
 			done := w.dlq("", "replay", "--all", "--dry-run", "--set", "device.platform=android")
 			done.want(t, 1, "150 would be replayed; of these CleverTap would take 149 now", "1 would die again of http_400",
 				"150 would die again of 530", "1 would be replayed; Courier has no dry run", "nothing was changed")
-			after := w.fake.Report().CleverTap
+			after := w.Fake.Report().CleverTap
 			if after.Accepted != before.Accepted || after.DryRun == before.DryRun || after.PeakOpen != 1 || after.Throttled != 0 {
 				t.Errorf("%d accepted, %d asked, %d open at once, %d throttled", after.Accepted-before.Accepted, after.DryRun-before.DryRun, after.PeakOpen, after.Throttled)
 			}
 			if len(w.letters()) != letters || w.stored(">") != stored {
 				t.Error("something was changed")
 			}
-			w.fake.ClearRules()
+			w.Fake.ClearRules()
 			w.dlq("", "replay", "--provider", "clevertap", "--dry-run").want(t, 0, "CleverTap would take 150 now")
 		})
 	}
@@ -233,13 +234,13 @@ func TestDryRun(t *testing.T) {
 func TestDryRunThatCannotAsk(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.die(dlq.Letter{Provider: event.CleverTap, Code: "531", Body: []byte(registration("ann"))}, dlq.Letter{Provider: event.CleverTap, Code: "531", Body: []byte(registration("bob"))})
-	if err := w.fake.SetRules(sandbox.Rule{Effect: sandbox.Status, Status: 401}); err != nil {
+	w.Die(dlq.Letter{Provider: event.CleverTap, Code: "531", Body: []byte(registration("ann"))}, dlq.Letter{Provider: event.CleverTap, Code: "531", Body: []byte(registration("bob"))})
+	if err := w.Fake.SetRules(sandbox.Rule{Effect: sandbox.Status, Status: 401}); err != nil {
 		t.Fatal(err)
 	}
 	w.dlq("", "replay", "--all", "--dry-run").want(t, 1, "dlq: clevertap: unauthorized", "CLEVERTAP_PASSCODE")
-	w.set("CLEVERTAP_ACCOUNT_ID=", "CLEVERTAP_PASSCODE=")
+	w.Set("CLEVERTAP_ACCOUNT_ID=", "CLEVERTAP_PASSCODE=")
 	w.dlq("", "replay", "--all", "--dry-run").want(t, 0, "CleverTap is not asked", "2 would be replayed")
-	w.set("PERMIT_LEASE=1s")
+	w.Set("PERMIT_LEASE=1s")
 	w.dlq("", "replay", "--all", "--dry-run").want(t, 2, "PERMIT_LEASE is \"1s\", must be longer than twice HTTP_TIMEOUT")
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/event"
 	"github.com/tokenrelay/tokenrelay/internal/app"
+	"github.com/tokenrelay/tokenrelay/internal/broker/brokertest"
 	"github.com/tokenrelay/tokenrelay/publisher"
 )
 
@@ -63,7 +64,7 @@ func TestExportIsImported(t *testing.T) {
 		t.Errorf("%s", newest.out)
 	}
 
-	p, err := publisher.New(w.broker.JS, publisher.Settings{})
+	p, err := publisher.New(w.Broker.JS, publisher.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,15 +95,15 @@ func TestExportIsImported(t *testing.T) {
 
 // everything is all that the broker keeps of the streams, as bytes.
 func (w *world) everything() string {
-	w.t.Helper()
+	w.T.Helper()
 	var all strings.Builder
 	for _, name := range []string{consumer.EventsStream, consumer.LettersStream} {
-		stream, err := w.broker.JS.Stream(w.t.Context(), name)
+		stream, err := w.Broker.JS.Stream(w.T.Context(), name)
 		if err != nil {
-			w.t.Fatal(err)
+			w.T.Fatal(err)
 		}
 		for seq := stream.CachedInfo().State.FirstSeq; seq <= stream.CachedInfo().State.LastSeq; seq++ {
-			if m, err := stream.GetMsg(w.t.Context(), seq); err == nil {
+			if m, err := stream.GetMsg(w.T.Context(), seq); err == nil {
 				fmt.Fprintf(&all, "%s %s %v\n", m.Subject, m.Data, m.Header)
 			}
 		}
@@ -118,26 +119,26 @@ func TestErase(t *testing.T) {
 		t.Run(fmt.Sprintf("worker %v", running), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, "PROVIDERS=clevertap,courier")
-			w.die(dlq.Letter{Provider: "clevertap", Code: "531", Body: []byte(registration("ann"))},
+			w.Die(dlq.Letter{Provider: "clevertap", Code: "531", Body: []byte(registration("ann"))},
 				dlq.Letter{Provider: "courier", Code: "invalid_event", Body: []byte(`{"user_id":"user-ann"`)},
 				dlq.Letter{Provider: "courier", Code: "http_400", Body: []byte(registration("bob"))})
 			var worker *app.Worker
 			waiting := map[string]int{event.CleverTap: 2, event.Courier: 3}
 			if running {
-				worker, _ = w.worker()
+				worker, _ = w.Worker()
 				// Events that no worker asks for: both consumers are paused.
 				for _, provider := range event.Providers() {
-					if _, err := w.broker.JS.PauseConsumer(t.Context(), consumer.EventsStream, provider, time.Now().Add(time.Hour)); err != nil {
+					if _, err := w.Broker.JS.PauseConsumer(t.Context(), consumer.EventsStream, provider, time.Now().Add(time.Hour)); err != nil {
 						t.Fatal(err)
 					}
 				}
 			}
-			outcomes, err := publisher.ListenOutcomes(w.broker.Conn)
+			outcomes, err := publisher.ListenOutcomes(w.Broker.Conn)
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = outcomes.Close() })
-			p, err := publisher.New(w.broker.JS, publisher.Settings{})
+			p, err := publisher.New(w.Broker.JS, publisher.Settings{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -145,7 +146,7 @@ func TestErase(t *testing.T) {
 			if _, err := p.PublishRaw(t.Context(), "login-1", []byte(registration("ann")), publisher.ReportTo(outcomes.Subject())); err != nil {
 				t.Fatal(err)
 			}
-			w.put(registration("bob"), `{"user_id":"user-ann","object_id":"x","token":"t","type":"fcm"}`, only("courier", "ann"))
+			w.Put(registration("bob"), `{"user_id":"user-ann","object_id":"x","token":"t","type":"fcm"}`, only("courier", "ann"))
 
 			w.dlq("secret", "erase", "--user", "secret").want(t, 2, "--user is a value (not shown)")
 			w.dlq("", "erase").want(t, 2, "--user is not set")
@@ -179,12 +180,12 @@ func TestErase(t *testing.T) {
 				}
 			}
 			for _, provider := range event.Providers() {
-				if _, err := w.broker.JS.ResumeConsumer(t.Context(), consumer.EventsStream, provider); err != nil {
+				if _, err := w.Broker.JS.ResumeConsumer(t.Context(), consumer.EventsStream, provider); err != nil {
 					t.Fatal(err)
 				}
 			}
-			eventually(t, "bob is delivered", func() bool {
-				r := w.fake.Report()
+			brokertest.Eventually(t, "bob is delivered", func() bool {
+				r := w.Fake.Report()
 				return r.CleverTap.Accepted == 1 && r.Courier.Accepted == 1
 			})
 		})
@@ -195,8 +196,8 @@ func TestErase(t *testing.T) {
 func TestEraseWhatWasDelivered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	worker, _ := w.worker()
-	last := w.put(registration("ann"), registration("bob"))
+	worker, _ := w.Worker()
+	last := w.Put(registration("ann"), registration("bob"))
 	w.settled(event.CleverTap, last)
 	w.settled(event.Courier, last)
 	w.dlq("user-x\nobject-ann\n", "erase", "--user", "-", "--object", "-", "--yes").want(t, 0, "erased: 0 letters and 1 event\n")
@@ -213,14 +214,14 @@ func TestEraseWhatWasDelivered(t *testing.T) {
 func TestEraseWhatIsInHand(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "PROVIDERS=courier")
-	if _, err := consumer.Ensure(t.Context(), w.broker.JS, consumer.Topology{Provision: true}); err != nil {
+	if _, err := consumer.Ensure(t.Context(), w.Broker.JS, consumer.Topology{Provision: true}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.broker.JS.DeleteConsumer(t.Context(), consumer.EventsStream, event.CleverTap); err != nil {
+	if err := w.Broker.JS.DeleteConsumer(t.Context(), consumer.EventsStream, event.CleverTap); err != nil {
 		t.Fatal(err)
 	}
-	w.put(only(event.Courier, "ann"))
-	c, err := w.broker.JS.Consumer(t.Context(), consumer.EventsStream, event.Courier)
+	w.Put(only(event.Courier, "ann"))
+	c, err := w.Broker.JS.Consumer(t.Context(), consumer.EventsStream, event.Courier)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,13 +233,13 @@ func TestEraseWhatIsInHand(t *testing.T) {
 		"erased: 0 letters and 1 event", "courier: a worker has 1 event in hand", "run it again")
 
 	// It dies while the next run waits: its letter goes as well.
-	w.put(only(event.Courier, "ann"))
+	w.Put(only(event.Courier, "ann"))
 	if message, err = c.Next(); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
 		<-time.After(100 * time.Millisecond) // the run waits by now, or will not have to
-		w.die(dlq.Letter{Provider: event.Courier, Code: "http_400", Body: message.Data()})
+		w.Die(dlq.Letter{Provider: event.Courier, Code: "http_400", Body: message.Data()})
 		_ = message.DoubleAck(context.Background())
 	}()
 	w.dlq("user-ann\n", "erase", "--user", "-", "--yes").want(t, 0, "erased: 1 letter and 1 event")

@@ -25,7 +25,7 @@ func fiveGroups(n int) (rules []sandbox.Rule, events []string) {
 // accepted counts how often the sandbox took each token of a provider.
 func (w *world) accepted(provider string) map[string]int {
 	counts := map[string]int{}
-	for _, record := range w.fake.Accepted(provider) {
+	for _, record := range w.Fake.Accepted(provider) {
 		counts[record.Token]++
 	}
 	return counts
@@ -38,22 +38,22 @@ func TestReplayTriesFirst(t *testing.T) {
 	const n = 2000
 	w := newWorld(t, "PROVIDERS=clevertap")
 	rules, events := fiveGroups(n)
-	if err := w.fake.SetRules(rules...); err != nil {
+	if err := w.Fake.SetRules(rules...); err != nil {
 		t.Fatal(err)
 	}
-	w.worker()
-	w.settled(event.CleverTap, w.put(events...))
+	w.Worker()
+	w.settled(event.CleverTap, w.Put(events...))
 	if got := len(w.letters()); got != 5*n {
 		t.Fatalf("%d letters, want %d", got, 5*n)
 	}
-	before := w.fake.Report().CleverTap
+	before := w.Fake.Report().CleverTap
 
-	w.fake.RemoveRule("531")
+	w.Fake.RemoveRule("531")
 	done := w.dlq("", "replay", "--all", "--yes")
 	done.want(t, 1, "trial passed: 5 replayed, none died", "2 000 delivered",
 		"TRIAL FAILED: 5 replayed, 5 died again", "1 995 left: the trial died again",
 		"10 000 letters: 2 020 replayed (2 000 delivered, 20 died again), 7 980 left")
-	after := w.fake.Report().CleverTap
+	after := w.Fake.Report().CleverTap
 	if got := after.Accepted - before.Accepted; got != n || after.Repeated != 0 {
 		t.Errorf("the sandbox took %d, %d of them again; want %d once", got, after.Repeated, n)
 	}

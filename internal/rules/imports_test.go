@@ -56,7 +56,10 @@ var rules = map[string]rule{
 		"consumer dlq dlq/console event internal/app internal/broker internal/config publisher sandbox",
 		"nats progressbar", "everything in one process; nobody but `worker dev` may use it",
 	},
-	"internal/rules":       {"", "", "tests only"},
+	"internal/rules": {"", "", "tests only"},
+	"internal/lettertest": {
+		"consumer dlq event internal/app internal/broker/brokertest internal/config sandbox", "nats", "for tests only",
+	},
 	"internal/bench":       {"consumer event internal/broker", "nats", "measures processes from outside; what a worker does inside it refuses to know"},
 	"internal/e2e":         {"", "", "tests only"},
 	"internal/chaos":       {"consumer event publisher sandbox", "nats nats-server toxiproxy", "looks at a fleet of processes from outside"},
@@ -186,6 +189,6 @@ func TestNoBinaryLinksTheTestingPackage(t *testing.T) {
 
 // isTestSupport says whether a package, or the package of a file, is for tests.
 func isTestSupport(path string) bool {
-	return strings.HasPrefix(path, "providers/providerstest") || strings.HasPrefix(path, "internal/broker/brokertest") ||
-		strings.HasPrefix(path, "internal/browsertest")
+	return slices.ContainsFunc([]string{"providers/providerstest", "internal/broker/brokertest", "internal/browsertest", "internal/lettertest"},
+		func(prefix string) bool { return strings.HasPrefix(path, prefix) })
 }
