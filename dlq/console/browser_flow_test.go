@@ -87,6 +87,7 @@ func TestBrowserBrokerAway(t *testing.T) {
 	tab.Gone("#away")
 	w.die(dead("clevertap", "531", stale, "late")...)
 	tab.WaitText("#flow-clevertap .first >> letters", "4")
+	tab.WaitText("#groups-head", "4 letters in 1 group")
 	equal(t, "alerts afterwards", tab.Count(".alert.bad:not([hidden])"), 0)
 	same()
 	other.Reload()

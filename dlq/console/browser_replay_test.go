@@ -112,7 +112,7 @@ func TestBrowserTrialFails(t *testing.T) {
 	tab.WaitText("#state .pill", "done, with something left")
 
 	failed, passed := "#rows > li >> CleverTap 530", "#rows > li >> CleverTap 531"
-	contains(t, "the group that still fails", tab.Text(failed), "30 letters", "TRIAL FAILED: 5 replayed, 5 died again (", "5 died again: ", "Invalid objectId", "25 left: ")
+	contains(t, "the group that still fails", tab.Text(failed), "30 letters", "TRIAL FAILED: 5 replayed, 5 died again (", "5 died again (530: ", "Invalid objectId", "25 left: ")
 	contains(t, "the group that is cured", tab.Text(passed), "20 letters", "trial passed: 5 replayed, none died", "20 delivered")
 	equal(t, "lines that are marked as bad", tab.Count("#rows .line.bad"), 1)
 	equal(t, "the bad line's beginning", strings.HasPrefix(tab.Text("#rows .line.bad"), "TRIAL FAILED"), true)

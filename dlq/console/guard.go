@@ -120,6 +120,18 @@ func hostOf(header string) string {
 	return strings.TrimSuffix(strings.Trim(host, "[]"), ".")
 }
 
+// away answers at once while the broker cannot be asked.
+func (c *Console) away(w http.ResponseWriter, s *session) bool {
+	why := c.flow.Now().Away
+	if why == "" && !c.JS.Conn().IsConnected() { // the watch will notice soon
+		why = "the connection is lost and being made again"
+	}
+	if why != "" {
+		c.problem(w, s, http.StatusBadGateway, "The broker does not answer, so nothing can be read or done now: "+why+".")
+	}
+	return why != ""
+}
+
 // cookieName has the port, for browsers share cookies over the ports of a
 // host, and under TLS the prefix that makes them refuse it from anybody else.
 func (c *Console) cookieName(name string) string {

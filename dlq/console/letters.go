@@ -72,6 +72,9 @@ func (c *Console) lettersPage(w http.ResponseWriter, r *http.Request, s *session
 			if ctx.Err() != nil {
 				err = context.Cause(ctx)
 			}
+			if c.away(w, s) {
+				return
+			}
 			view.Problems = append(view.Problems, errorLine(err))
 			break
 		}
@@ -90,15 +93,6 @@ func (c *Console) lettersPage(w http.ResponseWriter, r *http.Request, s *session
 		status = http.StatusBadGateway
 	}
 	c.show(w, status, "letters", view)
-}
-
-// away answers at once while the broker cannot be asked.
-func (c *Console) away(w http.ResponseWriter, s *session) bool {
-	why := c.flow.Now().Away
-	if why != "" {
-		c.problem(w, s, http.StatusBadGateway, "The broker does not answer, so letters cannot be read now: "+why+".")
-	}
-	return why != ""
 }
 
 func withBefore(c choice, seq uint64) string {

@@ -37,6 +37,9 @@ func (c *Console) jobPageView(j *job, s *session) jobPageView {
 
 // newJob begins to look what a replay, a purge or an export would do.
 func (c *Console) newJob(w http.ResponseWriter, r *http.Request, s *session) {
+	if c.away(w, s) {
+		return
+	}
 	of := readChoice(r.PostForm)
 	filter, problems := of.filter(s, time.Now())
 	kind := r.PostFormValue("kind")
@@ -80,6 +83,9 @@ func (c *Console) newErase(w http.ResponseWriter, r *http.Request, s *session) {
 	who := erase.Person{User: strings.TrimSpace(r.PostFormValue("user")), Object: strings.TrimSpace(r.PostFormValue("object"))}
 	if who == (erase.Person{}) {
 		c.problem(w, s, http.StatusUnprocessableEntity, "Give a user_id or an object_id: it is not shown or logged.")
+		return
+	}
+	if c.away(w, s) {
 		return
 	}
 	eraser, err := erase.New(r.Context(), c.JS, c.Letters, who)

@@ -210,6 +210,9 @@ func (c *Console) resume(w http.ResponseWriter, r *http.Request, s *session) {
 		c.problem(w, s, http.StatusNotFound, "There is no such provider.")
 		return
 	}
+	if c.away(w, s) {
+		return
+	}
 	resumed, err := c.flow.Resume(r.Context(), provider)
 	if err != nil {
 		c.Log.Warn("console: resume", "operator", s.operator, "provider", provider, "err", err)

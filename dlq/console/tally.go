@@ -26,6 +26,7 @@ type tally struct {
 const (
 	tallyRest   = 250 * time.Millisecond // at least, between two passes
 	tallyRests  = 5                      // times as long as the pass took
+	tallyAsks   = 5 * time.Second        // for the question whether anything has changed
 	tallyAnswer = time.Minute            // for one pass
 	tallyWait   = 1 * time.Second        // of a page for figures of now
 )
@@ -89,9 +90,11 @@ func (t *tally) run(ctx context.Context) {
 			return
 		case <-t.ask:
 		}
-		began := time.Now()
-		seen, known = t.look(ctx, seen, known)
-		if !pause(ctx, max(tallyRests*time.Since(began), tallyRest)) {
+		began, rest := time.Now(), tallyRest
+		if seen, known = t.look(ctx, seen, known); known { // else the broker was away, and may be back
+			rest = max(rest, tallyRests*time.Since(began))
+		}
+		if !pause(ctx, rest) {
 			return
 		}
 	}
@@ -102,7 +105,9 @@ func (t *tally) look(ctx context.Context, seen dlq.Extent, known bool) (dlq.Exte
 	ctx, cancel := context.WithTimeout(ctx, tallyAnswer)
 	defer cancel()
 	began := time.Now()
-	extent, err := t.letters.Extent(ctx)
+	asking, answered := context.WithTimeout(ctx, tallyAsks)
+	extent, err := t.letters.Extent(asking)
+	answered()
 	if err == nil && known && extent == seen {
 		t.note(func() { t.err = nil })
 		return seen, true

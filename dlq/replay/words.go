@@ -23,8 +23,8 @@ func (g GroupReport) TrialWords() string {
 	return ""
 }
 
-// Words say what became of the group's letters, a line each. The caller says
-// why some are left: what helps differs between a command line and a page.
+// Words say what became of the group's letters beside its trial, a line each.
+// The caller says why some are left: what helps differs between a command line and a page.
 func (g GroupReport) Words(left func(Why) string) []string {
 	var lines []string
 	add := func(n int, format string, args ...any) {
@@ -33,7 +33,9 @@ func (g GroupReport) Words(left func(Why) string) []string {
 		}
 	}
 	add(g.Delivered, "delivered")
-	add(g.Died, "died again: %s", g.DiedOf)
+	if g.Trial != Failed { // else TrialWords have it
+		add(g.Died, "died again: %s", g.DiedOf)
+	}
 	add(g.Erased, "erased meanwhile")
 	add(g.Waiting, "wait in the stream and go on without us")
 	add(g.Already, "replayed by another run, or by one that was cut off")
