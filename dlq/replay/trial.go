@@ -1,23 +1,24 @@
 package replay
 
-// mostRounds bounds the search for letters to try where others are at work on
-// the same group.
-const mostRounds = 5
-
 // try replays a few letters of each group and waits for what becomes of them.
+// Where others are at work on the same letters it looks for further ones, for
+// twice as many each round: what it does not find there is gone for good.
 func (r *run) try() {
 	if r.options.Trial == 0 {
 		return
 	}
-	waiting := map[int]bool{}
-	for range mostRounds {
-		picked := r.pick(waiting)
+	waiting, tried := map[int]bool{}, map[int]int{}
+	for most := r.options.Trial; ; most = min(2*most, len(r.entries)) {
+		picked := r.pick(waiting, most)
 		if len(picked) == 0 {
 			break
 		}
 		for _, e := range picked {
 			if r.soft.Err() != nil {
 				return
+			}
+			if tried[int(e.group)] >= r.options.Trial {
+				continue
 			}
 			l, err := r.get(r.soft, e)
 			if err != nil {
@@ -27,6 +28,7 @@ func (r *run) try() {
 			if l != nil && r.send(e, l, true) {
 				r.books.note(int(e.group), func(g *GroupReport) { g.Tried++ })
 				waiting[int(e.group)] = true
+				tried[int(e.group)]++
 			}
 		}
 		r.sending.Wait() // the broker's word, of all of them
@@ -62,9 +64,9 @@ func (r *run) judge(waiting map[int]bool) bool {
 	return len(waiting) > 0
 }
 
-// pick chooses letters for the trial, spread evenly over each group that has
-// none yet: the first and the last may have died of different things.
-func (r *run) pick(have map[int]bool) []*entry {
+// pick chooses up to so many letters for the trial of each group that has none
+// yet, spread evenly: the first and the last may have died of different things.
+func (r *run) pick(have map[int]bool, most int) []*entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	total := make([]int, len(r.Groups))
@@ -82,7 +84,7 @@ func (r *run) pick(have map[int]bool) []*entry {
 		}
 		n, of := seen[e.group], total[e.group]
 		seen[e.group]++
-		if want := min(r.options.Trial, of); (n+1)*want/of > n*want/of {
+		if want := min(most, of); (n+1)*want/of > n*want/of {
 			picked = append(picked, e)
 		}
 	}
