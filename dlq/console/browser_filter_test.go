@@ -18,15 +18,15 @@ const lettersOf = "ul#letters > li"
 func TestBrowserFilter(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.die(dead("clevertap", "531", "CleverTap 531: Invalid token data", names(amber, 3)...)...)
-	w.die(dead("clevertap", "530", "CleverTap 530: Invalid objectId", names(amber+"o", 2)...)...)
-	w.die(dead("courier", "http_400", "Courier 400: unknown provider_key", names(amber+"c", 4)...)...)
+	w.Die(dead("clevertap", "531", "CleverTap 531: Invalid token data", names(amber, 3)...)...)
+	w.Die(dead("clevertap", "530", "CleverTap 530: Invalid objectId", names(amber+"o", 2)...)...)
+	w.Die(dead("courier", "http_400", "Courier 400: unknown provider_key", names(amber+"c", 4)...)...)
 	old := dead("courier", "expired", "waited too long", amber+"old")
 	old[0].FailedAt = time.Now().Add(-72 * time.Hour)
 	again := dead("courier", "http_404", "Courier 404: no such user", amber+"again")
 	again[0].Replayed = true
 	again[0].Header = nats.Header{dlq.HeaderID: {"courier:1:1"}, dlq.HeaderGeneration: {"2"}}
-	w.die(append(old, again...)...)
+	w.Die(append(old, again...)...)
 	hidden := personal{amber}
 	tab := w.logIn(browsertest.New(t).Tab(t), "Ada")
 

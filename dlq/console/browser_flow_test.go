@@ -6,15 +6,16 @@ import (
 	"testing"
 
 	"github.com/tokenrelay/tokenrelay/dlq/console"
+	"github.com/tokenrelay/tokenrelay/internal/broker/brokertest"
 	"github.com/tokenrelay/tokenrelay/internal/browsertest"
 	"github.com/tokenrelay/tokenrelay/sandbox"
 )
 
 // refuseCredentials lets Courier's double answer every call with a 401.
 func (w *world) refuseCredentials() {
-	w.t.Helper()
-	if err := w.fake.AddRules(sandbox.Rule{Name: "401", Provider: sandbox.Courier, Effect: sandbox.Status, Status: http.StatusUnauthorized}); err != nil {
-		w.t.Fatal(err)
+	w.T.Helper()
+	if err := w.Fake.AddRules(sandbox.Rule{Name: "401", Provider: sandbox.Courier, Effect: sandbox.Status, Status: http.StatusUnauthorized}); err != nil {
+		w.T.Fatal(err)
 	}
 }
 
@@ -22,7 +23,7 @@ func TestBrowserResume(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.refuseCredentials()
-	w.worker("HOLD_MIN=4m", "HOLD_MAX=5m")
+	w.worker("HOLD_MIN=4m")
 	browser := browsertest.New(t)
 	tab := w.logIn(browser.Tab(t), "Ada")
 	watching := browser.Tab(t)
@@ -32,7 +33,7 @@ func TestBrowserResume(t *testing.T) {
 	same := marked(t, watching)
 
 	for _, name := range names("e", 10) {
-		w.publish(registration(name))
+		w.Put(registration(name))
 	}
 	watching.WaitText("#held-courier", "Courier is held")
 	contains(t, "the hold in words", watching.Text("#held-courier"), "refuses our credentials: look at the variables with its key", "Events wait and none dies.",
@@ -42,11 +43,11 @@ func TestBrowserResume(t *testing.T) {
 	watching.WaitText("#flow-clevertap figure >> delivered", "10") // which does not notice
 	equal(t, "alerts", watching.Count("#alerts > *"), 1)
 
-	equal(t, "rules that were lifted", w.fake.RemoveRule("401"), 1)
+	equal(t, "rules that were lifted", w.Fake.RemoveRule("401"), 1)
 	tab.Click("#resume-courier")
 	contains(t, "what the click did", tab.Text(".alert.good"), "Courier goes on: the hold has ended for every pod.")
 	watching.Gone("#held-courier")
-	eventually(t, "all are delivered", func() bool { return w.fake.Report().Courier.Accepted >= 10 })
+	brokertest.Eventually(t, "all are delivered", func() bool { return w.Fake.Report().Courier.Accepted >= 10 })
 	watching.WaitText("#flow-courier figure >> delivered", "10")
 	watching.WaitText("#flow-courier .first >> waiting", "0")
 	watching.WaitText("#flow-courier .pill", "delivering")
@@ -61,13 +62,13 @@ func TestBrowserResume(t *testing.T) {
 func TestBrowserBrokerAway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.die(dead("clevertap", "531", stale, names("a", 3)...)...)
+	w.Die(dead("clevertap", "531", stale, names("a", 3)...)...)
 	browser := browsertest.New(t)
 	tab := w.logIn(browser.Tab(t), "Ada")
 	tab.WaitText("#flow-clevertap .first >> letters", "3")
 	same := marked(t, tab)
 
-	w.broker.Stop()
+	w.Broker.Stop()
 	tab.WaitText("#away", "The broker does not answer")
 	contains(t, "the alert", tab.Text("#away"), "NATS is away; the connection is being made again. The figures below are the last known.")
 	contains(t, "the last known letters", tab.Text("#groups-head"), "3 letters in 1 group")
@@ -81,11 +82,11 @@ func TestBrowserBrokerAway(t *testing.T) {
 	contains(t, "the letters' page without a broker", other.Text("[role=alert]"), "broker")
 	other.Check("letters without a broker")
 
-	if err := w.broker.Restart(); err != nil {
+	if err := w.Broker.Restart(); err != nil {
 		t.Fatal(err)
 	}
 	tab.Gone("#away")
-	w.die(dead("clevertap", "531", stale, "late")...)
+	w.Die(dead("clevertap", "531", stale, "late")...)
 	tab.WaitText("#flow-clevertap .first >> letters", "4")
 	tab.WaitText("#groups-head", "4 letters in 1 group")
 	equal(t, "alerts afterwards", tab.Count(".alert.bad:not([hidden])"), 0)
@@ -119,6 +120,6 @@ func TestBrowserConsoleAway(t *testing.T) {
 	tab.Expect("status 401: GET /live")
 	tab.WaitText("h1", "Log in")
 	w.logIn(tab, "Ada")
-	w.die(dead("clevertap", "531", stale, "late")...)
+	w.Die(dead("clevertap", "531", stale, "late")...)
 	tab.WaitText("#groups-head", "1 letter in 1 group")
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/go-json-experiment/json"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/tokenrelay/tokenrelay/dlq"
@@ -28,7 +29,7 @@ func harmless(t *testing.T, tab *browsertest.Tab, where string) {
 func TestBrowserScriptsAreTexts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if err := w.fake.AddRules(
+	if err := w.Fake.AddRules(
 		sandbox.Rule{Provider: sandbox.CleverTap, Token: sandbox.Match{Contains: "refused"}, Effect: sandbox.Refuse, Code: "531", Text: "No " + script + onerror},
 		sandbox.Rule{Name: "403", Provider: sandbox.Courier, Effect: sandbox.Status, Status: http.StatusForbidden, Body: `{"message": "Go ` + script + ` away", "type": "authorization_error"}`},
 	); err != nil {
@@ -47,8 +48,8 @@ func TestBrowserScriptsAreTexts(t *testing.T) {
 	contains(t, "who is logged in", tab.Text("header .who"), script)
 	same := marked(t, tab)
 	w.worker("HOLD_MIN=4m")
-	w.die(evil)
-	w.publish(registration("refused"))
+	w.Die(evil)
+	w.Put(registration("refused"))
 	tab.WaitText("#groups-head", "2 letters in 2 groups") // which came while the page was seen
 	tab.WaitText("#held-courier", script)
 	same()

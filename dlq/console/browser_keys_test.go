@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tokenrelay/tokenrelay/internal/broker/brokertest"
 	"github.com/tokenrelay/tokenrelay/internal/browsertest"
 	"github.com/tokenrelay/tokenrelay/sandbox"
 )
@@ -61,15 +62,15 @@ func updates(t *testing.T, tab *browsertest.Tab, times float64) {
 	t.Helper()
 	tab.Eval(`window.updates = 0;
 		new MutationObserver(() => window.updates++).observe(document.getElementById("parts"), {subtree: true, childList: true, characterData: true, attributes: true})`)
-	eventually(t, "the page is updated", func() bool { return tab.Eval("window.updates").(float64) >= times })
+	brokertest.Eventually(t, "the page is updated", func() bool { return tab.Eval("window.updates").(float64) >= times })
 }
 
 func TestBrowserKeyboardAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.worker()
-	w.die(dead("clevertap", "531", stale, names("a", 12)...)...)
-	w.die(dead("courier", "http_400", "Courier 400: unknown provider_key", names("b", 3)...)...)
+	w.Die(dead("clevertap", "531", stale, names("a", 12)...)...)
+	w.Die(dead("courier", "http_400", "Courier 400: unknown provider_key", names("b", 3)...)...)
 	k := keyboard{browsertest.New(t).Tab(t), t}
 	k.Open(w.url("/"))
 	equal(t, "the focus of the login", k.Focused(), "input#name")
@@ -120,20 +121,20 @@ func TestBrowserFocusStays(t *testing.T) {
 	w := newWorld(t)
 	w.refuseCredentials()
 	w.worker("HOLD_MIN=4m")
-	w.die(dead("clevertap", "531", stale, names("a", 200)...)...)
-	w.die(dead("clevertap", "530", noObject, names("b", 2)...)...)
-	w.die(dead("courier", "http_400", "Courier 400: unknown provider_key", "c")...)
+	w.Die(dead("clevertap", "531", stale, names("a", 200)...)...)
+	w.Die(dead("clevertap", "530", noObject, names("b", 2)...)...)
+	w.Die(dead("courier", "http_400", "Courier 400: unknown provider_key", "c")...)
 	tab := w.logIn(browsertest.New(t).Tab(t), "Ada")
 	k := keyboard{tab, t}
 	// The last group overtakes the one before it.
 	k.to("unknown provider_key")
-	w.die(dead("courier", "http_400", "Courier 400: unknown provider_key", names("d", 2)...)...)
+	w.Die(dead("courier", "http_400", "Courier 400: unknown provider_key", names("d", 2)...)...)
 	tab.WaitText(".groups > li:nth-child(2)", "Courier http_400 3 letters")
 	contains(t, "the focus after a group moved", tab.Focused(), "unknown provider_key")
 	k.seen("the group that moved")
 	contains(t, "what stands behind it", tab.Text(".groups > li:nth-child(3)"), "CleverTap 530", "2 letters")
 
-	w.publish(registration("waits"))
+	w.Put(registration("waits"))
 	tab.Wait("#resume-courier")
 	k.to("button#resume-courier")
 	same := marked(t, tab)
@@ -141,15 +142,15 @@ func TestBrowserFocusStays(t *testing.T) {
 	equal(t, "the focus after two updates", tab.Focused(), "button#resume-courier")
 	k.seen("the button of the alert")
 	// Another alert comes before this one.
-	if err := w.fake.AddRules(sandbox.Rule{Provider: sandbox.CleverTap, Effect: sandbox.Status, Status: 401}); err != nil {
+	if err := w.Fake.AddRules(sandbox.Rule{Provider: sandbox.CleverTap, Effect: sandbox.Status, Status: 401}); err != nil {
 		t.Fatal(err)
 	}
-	w.publish(registration("waitstoo"))
+	w.Put(registration("waitstoo"))
 	tab.Wait("#resume-clevertap")
 	equal(t, "the focus after another alert", tab.Focused(), "button#resume-courier")
 	k.seen("the button of the second alert")
 	same()
-	w.fake.ClearRules()
+	w.Fake.ClearRules()
 	tab.Press("Enter")
 	tab.WaitText(".alert.good", "Courier goes on")
 	tab.Click("#resume-clevertap")

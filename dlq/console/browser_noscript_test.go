@@ -17,7 +17,7 @@ func TestBrowserWithoutScript(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.worker()
-	w.die(dead("clevertap", "531", stale, names(amber, 30)...)...)
+	w.Die(dead("clevertap", "531", stale, names(amber, 30)...)...)
 	tab := browsertest.New(t).Tab(t)
 	tab.NoScript()
 	w.logIn(tab, "Ada")

@@ -16,14 +16,14 @@ import (
 
 // bodies are the messages of a stream that have a text in them.
 func (w *world) bodies(stream, text string) int {
-	w.t.Helper()
-	s, err := w.broker.JS.Stream(w.t.Context(), stream)
+	w.T.Helper()
+	s, err := w.Broker.JS.Stream(w.T.Context(), stream)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	state, found := s.CachedInfo().State, 0
 	for seq := state.FirstSeq; seq > 0 && seq <= state.LastSeq; seq++ {
-		message, err := s.GetMsg(w.t.Context(), seq)
+		message, err := s.GetMsg(w.T.Context(), seq)
 		if err == nil && bytes.Contains(message.Data, []byte(text)) {
 			found++
 		}
@@ -34,8 +34,8 @@ func (w *world) bodies(stream, text string) int {
 func TestBrowserPurge(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.die(dead("clevertap", "531", stale, names("gone", 12)...)...)
-	w.die(dead("clevertap", "530", noObject, names("kept", 7)...)...)
+	w.Die(dead("clevertap", "531", stale, names("gone", 12)...)...)
+	w.Die(dead("clevertap", "530", noObject, names("kept", 7)...)...)
 	tab := w.logIn(browsertest.New(t).Tab(t), "Ada")
 	tab.Click("a.reason >> Invalid token data")
 	job := order(tab, "Purge…")
@@ -81,8 +81,8 @@ func TestBrowserPurge(t *testing.T) {
 func TestBrowserExport(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.die(dead("clevertap", "531", stale, names("a", 230)...)...)
-	w.die(dead("courier", "http_400", "Courier 400: unknown provider_key", names("b", 4)...)...)
+	w.Die(dead("clevertap", "531", stale, names("a", 230)...)...)
+	w.Die(dead("courier", "http_400", "Courier 400: unknown provider_key", names("b", 4)...)...)
 	tab := w.logIn(browsertest.New(t).Tab(t), "Ada")
 	tab.Open(w.url("/letters"))
 	order(tab, "Export…")
@@ -119,12 +119,12 @@ func TestBrowserExport(t *testing.T) {
 func TestBrowserErase(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.die(dead("clevertap", "531", stale, amber, "other")...)
-	w.die(dead("courier", "http_400", "Courier 400: unknown provider_key", amber)...)
+	w.Die(dead("clevertap", "531", stale, amber, "other")...)
+	w.Die(dead("courier", "http_400", "Courier 400: unknown provider_key", amber)...)
 	for range 3 { // they wait, for no worker runs
-		w.publish(registration(amber))
+		w.Put(registration(amber))
 	}
-	w.publish(registration("other"))
+	w.Put(registration("other"))
 	hidden := personal{amber}
 	tab := w.logIn(browsertest.New(t).Tab(t), "Ada")
 	tab.Click("a >> Erase a person")

@@ -49,7 +49,7 @@ func TestScreenshots(t *testing.T) {
 	picture(t, tab, filepath.Join(folder, "console-replay.png"), 1280, "main")
 
 	w.traffic(busy / 20)
-	if err := w.fake.AddRules(sandbox.Rule{Provider: sandbox.CleverTap, Effect: sandbox.Status, Status: http.StatusUnauthorized,
+	if err := w.Fake.AddRules(sandbox.Rule{Provider: sandbox.CleverTap, Effect: sandbox.Status, Status: http.StatusUnauthorized,
 		Body: `{"status": "fail", "error": "Passcode Invalid", "code": 401}`}); err != nil {
 		t.Fatal(err)
 	}
@@ -65,31 +65,31 @@ func TestScreenshots(t *testing.T) {
 
 // night puts what died in the last hours, and says what dies from now on.
 func night(w *world) {
-	w.t.Helper()
+	w.T.Helper()
 	ago := func(first time.Duration, letters []dlq.Letter) []dlq.Letter {
 		for i := range letters {
 			letters[i].FailedAt = time.Now().Add(-first + time.Duration(i)*time.Minute)
 		}
 		return letters
 	}
-	w.die(ago(6*time.Hour, dead("clevertap", "531", "CleverTap: 531: Token data is incorrect. Invalid token data. Skipped record number : 4", names("fine", 214)...))...)
-	w.die(ago(5*time.Hour, dead("clevertap", "530", noObject, names("broken", 87)...))...)
-	w.die(ago(4*time.Hour, dead("courier", "http_400", "Courier: HTTP 400: invalid_request_error: provider_key firebase is not known", names("key", 38)...))...)
-	w.die(ago(3*time.Hour, dead("courier", "invalid_event", "user_id: missing", names("nobody", 9)...))...)
-	if err := w.fake.AddRules(
+	w.Die(ago(6*time.Hour, dead("clevertap", "531", "CleverTap: 531: Token data is incorrect. Invalid token data. Skipped record number : 4", names("fine", 214)...))...)
+	w.Die(ago(5*time.Hour, dead("clevertap", "530", noObject, names("broken", 87)...))...)
+	w.Die(ago(4*time.Hour, dead("courier", "http_400", "Courier: HTTP 400: invalid_request_error: provider_key firebase is not known", names("key", 38)...))...)
+	w.Die(ago(3*time.Hour, dead("courier", "invalid_event", "user_id: missing", names("nobody", 9)...))...)
+	if err := w.Fake.AddRules(
 		sandbox.Rule{Provider: sandbox.CleverTap, Effect: sandbox.Latency, Delay: 80 * time.Millisecond, DelayMax: 160 * time.Millisecond},
 		sandbox.Rule{Provider: sandbox.Courier, Effect: sandbox.Latency, Delay: 20 * time.Millisecond, DelayMax: 60 * time.Millisecond},
 		sandbox.Rule{Provider: sandbox.CleverTap, Effect: sandbox.Refuse, Code: "530", Token: sandbox.Match{Contains: "broken"}},
 		sandbox.Rule{Provider: sandbox.CleverTap, Effect: sandbox.Refuse, Code: "530", Token: sandbox.Match{Contains: "login"}, Share: 0.01, Salt: "a"},
 		sandbox.Rule{Provider: sandbox.Courier, Effect: sandbox.Refuse, Code: "404", Token: sandbox.Match{Contains: "login"}, Share: 0.006, Salt: "b"},
 	); err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 }
 
 // traffic publishes logins for so long, more and fewer of them in turn.
 func (w *world) traffic(d time.Duration) {
-	w.t.Helper()
+	w.T.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	begun := time.Now()
@@ -101,7 +101,7 @@ func (w *world) traffic(d time.Duration) {
 		}
 		s := passed.Seconds()
 		for range int(4 + 2.5*math.Sin(s/7) + 1.5*math.Sin(s/2.3)) {
-			w.publish(registration(fmt.Sprint("login", begun.UnixMicro(), "-", n)))
+			w.Put(registration(fmt.Sprint("login", begun.UnixMicro(), "-", n)))
 			n++
 		}
 	}

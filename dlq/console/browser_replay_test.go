@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tokenrelay/tokenrelay/internal/broker/brokertest"
 	"github.com/tokenrelay/tokenrelay/internal/browsertest"
 	"github.com/tokenrelay/tokenrelay/sandbox"
 )
@@ -31,9 +32,9 @@ func marked(t *testing.T, tab *browsertest.Tab) (same func()) {
 
 // refuse lets a provider's double refuse the tokens that contain a text.
 func (w *world) refuse(provider, code, text string) {
-	w.t.Helper()
-	if err := w.fake.AddRules(sandbox.Rule{Name: text, Provider: provider, Token: sandbox.Match{Contains: text}, Effect: sandbox.Refuse, Code: code}); err != nil {
-		w.t.Fatal(err)
+	w.T.Helper()
+	if err := w.Fake.AddRules(sandbox.Rule{Name: text, Provider: provider, Token: sandbox.Match{Contains: text}, Effect: sandbox.Refuse, Code: code}); err != nil {
+		w.T.Fatal(err)
 	}
 }
 
@@ -48,15 +49,15 @@ func tokens(records []sandbox.Record) map[string]int {
 
 // once fails the test unless the double accepted each of so many tokens once.
 func (w *world) once(provider string, want int) {
-	w.t.Helper()
-	accepted := tokens(w.fake.Accepted(provider))
+	w.T.Helper()
+	accepted := tokens(w.Fake.Accepted(provider))
 	for token, n := range accepted {
 		if n != 1 {
-			w.t.Errorf("%s was accepted %d times", token, n)
+			w.T.Errorf("%s was accepted %d times", token, n)
 		}
 	}
 	if len(accepted) != want {
-		w.t.Errorf("%d tokens were accepted at %s, want %d", len(accepted), provider, want)
+		w.T.Errorf("%d tokens were accepted at %s, want %d", len(accepted), provider, want)
 	}
 }
 
@@ -64,7 +65,7 @@ func TestBrowserTrialPasses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.worker()
-	w.die(dead("clevertap", "531", stale, names("a", 40)...)...)
+	w.Die(dead("clevertap", "531", stale, names("a", 40)...)...)
 	browser := browsertest.New(t)
 	overview := w.logIn(browser.Tab(t), "Ada")
 	contains(t, "the overview's head", overview.Text("#groups-head"), "40 letters in 1 group")
@@ -77,7 +78,7 @@ func TestBrowserTrialPasses(t *testing.T) {
 	tab.WaitText("#state .question", "Replay 40 letters, up to 5 of each group first?")
 	contains(t, "the preview", tab.Text("#rows > li"), "CleverTap 531", "40 letters", "Invalid token data")
 	contains(t, "whose job it is", tab.Text("#parts"), "by Ada")
-	equal(t, "calls before anybody agreed", w.fake.Report().CleverTap.Calls, 0)
+	equal(t, "calls before anybody agreed", w.Fake.Report().CleverTap.Calls, 0)
 	equal(t, "letters before anybody agreed", w.letters(), 40)
 
 	tab.Click("#agree")
@@ -101,8 +102,8 @@ func TestBrowserTrialFails(t *testing.T) {
 	w := newWorld(t)
 	w.refuse(sandbox.CleverTap, "530", "broken")
 	w.worker()
-	w.die(dead("clevertap", "530", noObject, names("broken", 30)...)...)
-	w.die(dead("clevertap", "531", stale, names("fine", 20)...)...)
+	w.Die(dead("clevertap", "530", noObject, names("broken", 30)...)...)
+	w.Die(dead("clevertap", "531", stale, names("fine", 20)...)...)
 	tab := w.logIn(browsertest.New(t).Tab(t), "Ada")
 	tab.Open(w.url("/letters"))
 	order(tab, "Replay…")
@@ -117,7 +118,7 @@ func TestBrowserTrialFails(t *testing.T) {
 	equal(t, "lines that are marked as bad", tab.Count("#rows .line.bad"), 1)
 	equal(t, "the bad line's beginning", strings.HasPrefix(tab.Text("#rows .line.bad"), "TRIAL FAILED"), true)
 	w.once(sandbox.CleverTap, 20)
-	refused := tokens(w.fake.Refused(sandbox.CleverTap))
+	refused := tokens(w.Fake.Refused(sandbox.CleverTap))
 	equal(t, "tokens of the failing group that were tried", len(refused), 5)
 	for token, n := range refused {
 		equal(t, "tries of "+token, n, 1)
@@ -133,7 +134,7 @@ func TestBrowserTwoTabs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.worker()
-	w.die(dead("clevertap", "531", stale, names("a", 25)...)...)
+	w.Die(dead("clevertap", "531", stale, names("a", 25)...)...)
 	browser := browsertest.New(t)
 	one := w.logIn(browser.Tab(t), "Ada")
 	one.Open(w.url("/letters"))
@@ -172,7 +173,7 @@ func TestBrowserReloadAndStop(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.worker()
-	w.die(dead("clevertap", "531", stale, names("a", 60)...)...)
+	w.Die(dead("clevertap", "531", stale, names("a", 60)...)...)
 	tab := w.logIn(browsertest.New(t).Tab(t), "Ada")
 	tab.Open(w.url("/letters"))
 	tab.Click("summary >> How to replay")
@@ -189,7 +190,7 @@ func TestBrowserReloadAndStop(t *testing.T) {
 		}
 		return n
 	}
-	eventually(t, "some are delivered", func() bool { return done() > 5 })
+	brokertest.Eventually(t, "some are delivered", func() bool { return done() > 5 })
 	before := done()
 	tab.Reload()
 	equal(t, "the page after a reload", tab.URL(), job)
@@ -198,7 +199,7 @@ func TestBrowserReloadAndStop(t *testing.T) {
 		t.Errorf("after the reload %d are done, before it %d", now, before)
 	}
 	same := marked(t, tab)
-	eventually(t, "it goes on", func() bool { return done() > before })
+	brokertest.Eventually(t, "it goes on", func() bool { return done() > before })
 	contains(t, "the progress in words", tab.Text("#state"), " delivered, 0 died again")
 	same()
 
@@ -219,7 +220,7 @@ func TestBrowserReloadAndStop(t *testing.T) {
 	}
 	contains(t, "what is said of the rest", tab.Text("#state"), "It was stopped before its end. What was left is still a letter")
 	contains(t, "what became of the group", tab.Text("#rows"), fmt.Sprint(delivered, " delivered"), fmt.Sprint(left, " left: "))
-	eventually(t, "what waited is delivered", func() bool { return w.fake.Report().CleverTap.Accepted >= replayed })
+	brokertest.Eventually(t, "what waited is delivered", func() bool { return w.Fake.Report().CleverTap.Accepted >= replayed })
 	w.once(sandbox.CleverTap, replayed)
 	equal(t, "letters", w.letters(), left)
 	contains(t, "the log", w.log.String(), `msg="console: replay is stopped" operator=Ada`)

@@ -29,12 +29,12 @@ func TestBrowserSight(t *testing.T) {
 	long := strings.Repeat("an/unbroken/word", 12)
 	w.refuse(sandbox.CleverTap, "530", "broken")
 	w.refuseCredentials()
-	w.die(dead("clevertap", "530", noObject, names("broken", 7)...)...)
-	w.die(dead("clevertap", "531", stale, names("fine"+strings.Repeat("x", 200), 55)...)...)
-	w.die(dead("courier", "http_400", long, "long")...)
+	w.Die(dead("clevertap", "530", noObject, names("broken", 7)...)...)
+	w.Die(dead("clevertap", "531", stale, names("fine"+strings.Repeat("x", 200), 55)...)...)
+	w.Die(dead("courier", "http_400", long, "long")...)
 	longest := dead("courier", "http_422", "Courier 422: "+long, strings.Repeat("é", 400))
 	longest[0].Header = map[string][]string{"X-" + strings.Repeat("Long", 30): {long}}
-	w.die(longest...)
+	w.Die(longest...)
 
 	tab := browsertest.New(t).Tab(t)
 	tab.Open(w.url("/erase"))
@@ -52,7 +52,7 @@ func TestBrowserSight(t *testing.T) {
 	checked(tab, "the page to erase")
 
 	w.worker("HOLD_MIN=4m", "PROVIDERS=clevertap,courier")
-	w.publish(registration("waits"))
+	w.Put(registration("waits"))
 	tab.Open(w.url("/"))
 	tab.Wait("#held-courier")
 	checked(tab, "the overview with a hold")

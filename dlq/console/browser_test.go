@@ -11,7 +11,7 @@ import (
 
 // logIn makes of a tab that of somebody who has just logged in, at the overview.
 func (w *world) logIn(tab *browsertest.Tab, name string) *browsertest.Tab {
-	w.t.Helper()
+	w.T.Helper()
 	tab.Open(w.url("/"))
 	tab.Fill("#name", name)
 	tab.Click("button >> Log in")
@@ -76,9 +76,9 @@ func TestBrowserBrowse(t *testing.T) {
 		many[i].OriginSeq = uint64(5000 + i)
 	}
 	many[119].Header = map[string][]string{"X-Device": {amber + "-phone"}}
-	w.die(dead("courier", "http_400", "Courier 400: unknown provider_key", names(amber+"c", 3)...)...)
-	w.die(dead("clevertap", "530", "CleverTap 530: Invalid objectId", names(amber+"o", 2)...)...)
-	w.die(many...)
+	w.Die(dead("courier", "http_400", "Courier 400: unknown provider_key", names(amber+"c", 3)...)...)
+	w.Die(dead("clevertap", "530", "CleverTap 530: Invalid objectId", names(amber+"o", 2)...)...)
+	w.Die(many...)
 	hidden := personal{amber}
 	tab := w.logIn(browsertest.New(t).Tab(t), "Ada Lovelace")
 

@@ -19,7 +19,7 @@ func password(s *console.Settings) { s.Password = "the right one" }
 func TestNobodySeesAnythingWithoutLogin(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, password)
-	w.die(dead("courier", "http_400", "refused", "ann")...)
+	w.Die(dead("courier", "http_400", "refused", "ann")...)
 	o := w.visitor()
 	for _, path := range []string{"/", "/letters", "/letters?code=http_400", "/letters/1", "/jobs/1", "/erase", "/nothing"} {
 		p := o.get(path).want(t, http.StatusSeeOther).lacks(t, "refused", "ann")
@@ -108,7 +108,7 @@ func TestGuessingIsSlow(t *testing.T) {
 func TestForgedForms(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.die(dead("courier", "http_400", "refused", "ann")...)
+	w.Die(dead("courier", "http_400", "refused", "ann")...)
 	maja, eve := w.loggedIn("Maja"), w.loggedIn("Eve")
 	for name, forge := range map[string]func(){
 		"no token":           func() { maja.csrf = "" },
@@ -207,7 +207,7 @@ func TestSessionEnds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(s *console.Settings) { s.Idle = time.Second })
 	o := w.loggedIn("Maja")
-	eventually(t, "the live page is told that nobody is logged in", func() bool {
+	brokertest.Eventually(t, "the live page is told that nobody is logged in", func() bool {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url("/live?page=job&id=none"), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -231,7 +231,7 @@ func TestConsoleRefusesToBeOpen(t *testing.T) {
 	}
 	defer taken.Close()
 	w := newWorld(t)
-	c, err := console.New(console.Settings{Addr: taken.Addr().String(), JS: w.broker.JS, Log: slog.New(slog.DiscardHandler)})
+	c, err := console.New(console.Settings{Addr: taken.Addr().String(), JS: w.Broker.JS, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,12 +18,12 @@ import (
 func TestPurgeByForm(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.die(dead(event.Courier, "http_400", "Courier: HTTP 400: refused", names("a", 30)...)...)
-	w.die(dead(event.CleverTap, "531", "CleverTap: 531", names("b", 3)...)...)
+	w.Die(dead(event.Courier, "http_400", "Courier: HTTP 400: refused", names("a", 30)...)...)
+	w.Die(dead(event.CleverTap, "531", "CleverTap: 531", names("b", 3)...)...)
 	o := w.loggedIn("Maja")
 	job := o.order("purge", "provider", "courier", "code", "http_400")
 	o.get(job).want(t, http.StatusOK, "Remove 30 letters for good?", "I know that they cannot be brought back", "30 letters")
-	w.die(dead(event.Courier, "http_400", "Courier: HTTP 400: refused", "late")...)
+	w.Die(dead(event.Courier, "http_400", "Courier: HTTP 400: refused", "late")...)
 	o.post(job+"/go").want(t, http.StatusUnprocessableEntity, "Nothing was changed")
 	if n := w.letters(); n != 34 {
 		t.Fatalf("%d letters", n)
@@ -46,7 +46,7 @@ func TestPurgeByForm(t *testing.T) {
 func TestJobsThatNobodyAgreesTo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.die(dead(event.Courier, "http_400", "refused", "ann")...)
+	w.Die(dead(event.Courier, "http_400", "refused", "ann")...)
 	o := w.loggedIn("Maja")
 	first := o.order("purge")
 	for range 7 {
@@ -78,7 +78,7 @@ func TestManyClicks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.worker()
-	w.die(dead(event.CleverTap, "531", "CleverTap: 531", names("a", 30)...)...)
+	w.Die(dead(event.CleverTap, "531", "CleverTap: 531", names("a", 30)...)...)
 	o := w.loggedIn("Maja")
 	job := o.order("replay")
 	o.get(job).want(t, http.StatusOK, "Replay 30 letters, up to 5 of each group first?", "30 would be replayed")
@@ -88,7 +88,7 @@ func TestManyClicks(t *testing.T) {
 	}
 	clicks.Wait()
 	o.until(job, `data-state="done"`).want(t, http.StatusOK, "30 letters: 30 replayed (30 delivered), 0 left", "trial passed: 5 replayed, none died")
-	if n := len(w.fake.Accepted(event.CleverTap)); n != 30 || w.letters() != 0 {
+	if n := len(w.Fake.Accepted(event.CleverTap)); n != 30 || w.letters() != 0 {
 		t.Errorf("%d accepted, %d letters", n, w.letters())
 	}
 	if n := strings.Count(w.log.String(), "replay begins"); n != 1 {
@@ -100,11 +100,11 @@ func TestManyClicks(t *testing.T) {
 func TestReplayCorrected(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if err := w.fake.SetRules(sandbox.Rule{Provider: event.CleverTap, Effect: sandbox.Refuse, Code: "531"}); err != nil {
+	if err := w.Fake.SetRules(sandbox.Rule{Provider: event.CleverTap, Effect: sandbox.Refuse, Code: "531"}); err != nil {
 		t.Fatal(err)
 	}
 	w.worker("PROVIDERS=clevertap")
-	w.die(dead(event.CleverTap, "534", "CleverTap: 534", "ann")...)
+	w.Die(dead(event.CleverTap, "534", "CleverTap: 534", "ann")...)
 	o := w.loggedIn("Maja")
 	job := o.order("replay", "field", "type", "value", "apns", "trial", "0")
 	o.post(job + "/go")
@@ -127,8 +127,8 @@ func TestReplayCorrected(t *testing.T) {
 func TestExportByForm(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.die(dead(event.Courier, "http_400", "refused", names("a", 450)...)...)
-	w.die(dead(event.CleverTap, "531", "refused", "other")...)
+	w.Die(dead(event.Courier, "http_400", "refused", names("a", 450)...)...)
+	w.Die(dead(event.CleverTap, "531", "refused", "other")...)
 	o := w.loggedIn("Maja")
 	job := o.order("export", "provider", "courier")
 	o.get(job).want(t, http.StatusOK, "Download 450 letters, with all that is personal in them?")
@@ -159,8 +159,8 @@ func TestExportByForm(t *testing.T) {
 func TestEraseByForm(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.die(dead(event.Courier, "http_400", "refused", "ann", "bob")...)
-	w.publish(registration("ann"))
+	w.Die(dead(event.Courier, "http_400", "refused", "ann", "bob")...)
+	w.Put(registration("ann"))
 	o := w.loggedIn("Maja")
 	o.get("/erase")
 	o.post("/erase", "user", " ").want(t, http.StatusUnprocessableEntity, "Give a user_id or an object_id")
@@ -169,7 +169,7 @@ func TestEraseByForm(t *testing.T) {
 	o.until(job, `data-state="asking"`).want(t, http.StatusOK, "Erase 1 letter and 1 event of this person for good?").lacks(t, "user-ann")
 	o.post(job+"/go", "final", "1")
 	o.until(job, `data-state="done"`).want(t, http.StatusOK, "Erased: 1 letter and 1 event.").lacks(t, "user-ann")
-	stream, err := w.broker.JS.Stream(t.Context(), consumer.EventsStream)
+	stream, err := w.Broker.JS.Stream(t.Context(), consumer.EventsStream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestEraseByForm(t *testing.T) {
 func TestLive(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.die(dead(event.Courier, "http_400", "first reason", "ann")...)
+	w.Die(dead(event.Courier, "http_400", "first reason", "ann")...)
 	o := w.loggedIn("Maja")
 	events := func(path string) (next func(until string), end func()) {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url(path), nil)
@@ -214,7 +214,7 @@ func TestLive(t *testing.T) {
 	defer end()
 	next("event: parts")
 	next("first reason")
-	w.die(dead(event.Courier, "http_400", "another reason", "bob")...)
+	w.Die(dead(event.Courier, "http_400", "another reason", "bob")...)
 	next("another reason")
 	job := o.order("purge")
 	next("waits for you")

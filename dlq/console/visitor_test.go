@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/tokenrelay/tokenrelay/internal/broker/brokertest"
 )
 
 // visitor is a browser as far as HTTP goes: it keeps cookies and sends the
@@ -31,7 +33,7 @@ type page struct {
 
 func (w *world) visitor() *visitor {
 	jar, _ := cookiejar.New(nil)
-	return &visitor{t: w.t, w: w, header: http.Header{}, client: &http.Client{
+	return &visitor{t: w.T, w: w, header: http.Header{}, client: &http.Client{
 		Jar:           jar,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
@@ -40,11 +42,11 @@ func (w *world) visitor() *visitor {
 
 // loggedIn is a visitor who has given a name.
 func (w *world) loggedIn(name string) *visitor {
-	w.t.Helper()
+	w.T.Helper()
 	o := w.visitor()
 	o.get("/login")
 	if p := o.post("/login", "name", name); p.status != http.StatusSeeOther {
-		w.t.Fatalf("login: %d %s", p.status, p.body)
+		w.T.Fatalf("login: %d %s", p.status, p.body)
 	}
 	o.get("/")
 	return o
@@ -139,7 +141,7 @@ func (o *visitor) order(kind string, fields ...string) string {
 func (o *visitor) until(path, pattern string) page {
 	o.t.Helper()
 	var p page
-	eventually(o.t, path+" has "+pattern, func() bool {
+	brokertest.Eventually(o.t, path+" has "+pattern, func() bool {
 		p = o.get(path)
 		return regexp.MustCompile(pattern).MatchString(p.body)
 	})
