@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -38,13 +37,14 @@ func (v *Veil) Revealing() bool { return v.open }
 // away.
 const longToken = 24
 
-// Token shows a token; its first 6 characters, when it is long.
+// Token shows a token; its first 6 characters, when it is long and written
+// like one: what stands in its place may be an address or a name.
 func (v *Veil) Token(token string) string {
 	if v.open || token == "" {
 		return token
 	}
-	if runes := []rune(token); len(runes) >= longToken {
-		return string(runes[:6]) + "…" + v.mark(token)
+	if len(token) >= longToken && digitsAndLetters(token, "-_:+/=") {
+		return token[:6] + "…" + v.mark(token)
 	}
 	return v.mark(token)
 }
@@ -55,6 +55,24 @@ func (v *Veil) Value(value string) string {
 		return value
 	}
 	return v.mark(value)
+}
+
+// HeaderName shows the name of a message's header. Apps choose these names
+// as freely as values, but every name in common use (Nats-Msg-Id, traceparent,
+// Content-Type and so on) is short, has few digits and no character beyond
+// letters, digits, "-", "_" and ".". Whatever breaks this rule looks like a
+// value, such as an address, a phone number or a token, and is marked: 6 or
+// more digits, more than 40 bytes, or another character. A name that the
+// writer kept as Dlq-Original-… is judged by what follows.
+func (v *Veil) HeaderName(name string) string {
+	bare, kept := strings.CutPrefix(name, originalPrefix)
+	if v.open || len(bare) <= 40 && digits(bare) < 6 && digitsAndLetters(bare, "-_.") {
+		return name
+	}
+	if kept {
+		return originalPrefix + v.mark(bare)
+	}
+	return v.mark(name)
 }
 
 func (v *Veil) mark(value string) string {
@@ -76,6 +94,8 @@ func (v *Veil) Body(body []byte) string {
 	if err := json.Unmarshal(body, &top, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil || top == nil {
 		return fmt.Sprintf("(%d bytes that are no JSON object; not shown)", len(body))
 	}
+	_, err := event.Decode(body)
+	valid := err == nil
 	var b strings.Builder
 	b.WriteString("{")
 	some := false
@@ -89,7 +109,7 @@ func (v *Veil) Body(body []byte) string {
 			b.WriteByte(',')
 		}
 		some = true
-		fmt.Fprintf(&b, "\n\t%q: %s", name, v.field(name, value))
+		fmt.Fprintf(&b, "\n\t%q: %s", name, v.field(name, value, valid))
 	}
 	if len(top) > 0 {
 		fmt.Fprintf(&b, "\n\t… and %d unknown", len(top))
@@ -104,11 +124,14 @@ func fieldsInOrder() []string {
 }
 
 // field shows a value as far as it is nobody's own.
-func (v *Veil) field(name string, value jsontext.Value) string {
+func (v *Veil) field(name string, value jsontext.Value, valid bool) string {
 	text, isText := unquoted(value)
 	switch {
-	case shared(name, text, value.Kind()), value.Kind() == 'n', isText && text == "":
+	case value.Kind() == 'n', shared(name, value, valid):
+		_ = value.Compact() // fails for invalid UTF-8 alone, which is not shared
 		return string(value)
+	case isText && text == "":
+		return `""`
 	case name == "token" && isText:
 		return quote(v.Token(text))
 	case isText:
@@ -116,7 +139,7 @@ func (v *Veil) field(name string, value jsontext.Value) string {
 	case name == "device", name == "tracking":
 		var group map[string]jsontext.Value
 		if json.Unmarshal(value, &group, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) == nil && group != nil {
-			return v.group(name, group)
+			return v.group(name, group, valid)
 		}
 	}
 	switch value.Kind() {
@@ -130,26 +153,11 @@ func (v *Veil) field(name string, value jsontext.Value) string {
 	return "(a boolean, not shown)"
 }
 
-// shared reports whether a field is the same for many people. A wrong value
-// may be anything, so only what could be right counts.
-func shared(name, text string, kind jsontext.Kind) bool {
-	switch name {
-	case "type":
-		return slices.Contains(event.Types(), text)
-	case "destinations":
-		return kind == '['
-	case "provider_key", "expiry_date", "registered_at",
-		"device.app_id", "device.platform", "device.manufacturer", "device.model", "tracking.os_version":
-		return kind == '"' && len(text) < longToken*2 || kind == 'f'
-	}
-	return false
-}
-
-func (v *Veil) group(name string, group map[string]jsontext.Value) string {
+func (v *Veil) group(name string, group map[string]jsontext.Value, valid bool) string {
 	var parts []string
 	for _, member := range []string{"app_id", "ad_id", "device_id", "platform", "manufacturer", "model", "os_version", "ip", "lat", "long"} {
 		if value, there := group[member]; there {
-			parts = append(parts, fmt.Sprintf("%q: %s", member, v.field(name+"."+member, value)))
+			parts = append(parts, fmt.Sprintf("%q: %s", member, v.field(name+"."+member, value, valid)))
 			delete(group, member)
 		}
 	}
