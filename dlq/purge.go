@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 )
+
+// removeTime is how long a removal may take that the broker was asked for.
+const removeTime = 15 * time.Second
 
 // removals is how many letters are removed at a time: 32 take a fourth of the
 // time of one after the other.
@@ -43,6 +47,9 @@ func (r *Reader) removed(ctx context.Context, seq uint64, err error) error {
 // Purge removes the letters of a filter up to a place in the stream (0: its
 // end) and returns how many it removed. It reports that number as it grows.
 func (r *Reader) Purge(ctx context.Context, f Filter, through uint64, report func(removed int)) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
 	if f.bySubject() {
 		n, err := r.purge(ctx, f.subject(), through)
 		report(n)
@@ -51,13 +58,18 @@ func (r *Reader) Purge(ctx context.Context, f Filter, through uint64, report fun
 	var removed atomic.Int64
 	team, working := errgroup.WithContext(ctx)
 	team.SetLimit(removals)
+	remove := func(seq uint64) error { // what was asked of the broker is done, so it is waited for and counted
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTime)
+		defer cancel()
+		return r.Remove(ctx, seq)
+	}
 	err := func() error {
 		for l, err := range r.Letters(working, f, through, Headers) {
 			if err != nil {
 				return err
 			}
 			team.Go(func() error {
-				err := r.Remove(working, l.Seq)
+				err := remove(l.Seq)
 				if err == nil {
 					removed.Add(1)
 				}
@@ -88,9 +100,11 @@ func (r *Reader) purge(ctx context.Context, subject string, through uint64) (int
 	if err != nil {
 		return 0, err
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTime)
+	defer cancel()
 	reply, err := r.js.Conn().RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.PURGE."+Stream, body)
 	if err != nil {
-		return 0, fmt.Errorf("dead-letter stream %s: purge: %w", Stream, err)
+		return 0, fmt.Errorf("dead-letter stream %s: purge: it is not known whether the letters were removed: %w", Stream, err)
 	}
 	var answer struct {
 		Purged int                 `json:"purged"`

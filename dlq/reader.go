@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -41,7 +42,8 @@ func (r *Reader) Last(ctx context.Context) (uint64, error) {
 // Extent is what the stream has: it changes with every letter that comes or
 // goes.
 type Extent struct {
-	Last    uint64 // the newest letter's place
+	Created time.Time // the stream: one made anew counts its places from 1 again
+	Last    uint64    // the newest letter's place
 	Letters uint64
 }
 
@@ -52,7 +54,7 @@ func (r *Reader) Extent(ctx context.Context) (Extent, error) {
 	if err != nil {
 		return Extent{}, fmt.Errorf("dead-letter stream %s: %w", Stream, err)
 	}
-	return Extent{info.State.LastSeq, info.State.Msgs}, nil
+	return Extent{info.Created, info.State.LastSeq, info.State.Msgs}, nil
 }
 
 // Content is how much of each letter is read.

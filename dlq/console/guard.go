@@ -21,6 +21,10 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 // mostForm bounds what a form may send.
 const mostForm = 64 << 10
 
+// byItself marks what a page without script asks for again and again, which is
+// no click and keeps no session going.
+const byItself = "by=itself"
+
 // handler is every address of the console, behind what every request must pass.
 func (c *Console) handler() http.Handler {
 	mux := http.NewServeMux()
@@ -30,7 +34,7 @@ func (c *Console) handler() http.Handler {
 
 	page := func(pattern string, show func(http.ResponseWriter, *http.Request, *session)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if s := c.visitor(w, r, true); s != nil {
+			if s := c.visitor(w, r, r.URL.RawQuery != byItself); s != nil {
 				show(w, r, s)
 			}
 		})
@@ -92,7 +96,7 @@ func (c *Console) handler() http.Handler {
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, mostForm)
 		if err := r.ParseForm(); err != nil {
-			http.Error(w, "The form could not be read: it may have at most 64 KiB.", http.StatusBadRequest)
+			http.Error(w, "The address or the form could not be read. A form may have at most 64 KiB.", http.StatusBadRequest)
 			return
 		}
 		// All is read. The limit for reading would end the contexts of answers
@@ -163,7 +167,7 @@ func (c *Console) visitor(w http.ResponseWriter, r *http.Request, click bool) *s
 		}
 	}
 	if r.Method != http.MethodGet {
-		http.Redirect(w, r, "/login", http.StatusSeeOther)
+		http.Redirect(w, r, "/login?ended=1", http.StatusSeeOther)
 		return nil
 	}
 	if r.URL.Path == "/live" {

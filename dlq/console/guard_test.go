@@ -30,7 +30,7 @@ func TestNobodySeesAnythingWithoutLogin(t *testing.T) {
 	o.get("/live?page=overview").want(t, http.StatusUnauthorized).lacks(t, "refused")
 	o.get("/login")
 	for _, path := range []string{"/jobs", "/erase", "/find", "/letters/1/reveal", "/resume/courier", "/jobs/1/go", "/jobs/1/stop", "/jobs/1/file", "/logout"} {
-		if p := o.post(path, "kind", "purge").want(t, http.StatusSeeOther); p.header.Get("Location") != "/login" {
+		if p := o.post(path, "kind", "purge").want(t, http.StatusSeeOther); !strings.HasPrefix(p.header.Get("Location"), "/login?ended") {
 			t.Errorf("%s leads to %s", path, p.header.Get("Location"))
 		}
 	}
@@ -47,7 +47,10 @@ func TestLogin(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, password)
 	o := w.visitor()
-	o.get("/login?to=%2Fletters%3Fcode%3D531").want(t, http.StatusOK, "Your name", "Password")
+	const ended = "Your session had ended. What you sent last was not done."
+	o.get("/login?ended=1").want(t, http.StatusOK, `role="status">`+ended)
+	o.get("/login?ended=%3Cb%3E1").want(t, http.StatusOK).lacks(t, ended, "<b>")
+	o.get("/login?to=%2Fletters%3Fcode%3D531").want(t, http.StatusOK, "Your name", "Password").lacks(t, ended)
 	o.post("/login", "name", "  ", "password", "the right one").want(t, http.StatusUnprocessableEntity, "Give your name")
 	o.post("/login", "name", strings.Repeat("n", 65), "password", "the right one").want(t, http.StatusUnprocessableEntity, "Give your name")
 	o.post("/login", "name", "a\x00b", "password", "the right one").want(t, http.StatusUnprocessableEntity, "Give your name")
@@ -55,6 +58,10 @@ func TestLogin(t *testing.T) {
 	p := o.post("/login", "name", "Maja", "password", "the right one", "to", "/letters?code=531").want(t, http.StatusSeeOther)
 	if p.header.Get("Location") != "/letters?code=531" {
 		t.Errorf("leads to %s", p.header.Get("Location"))
+	}
+	if known := (&http.Response{Header: p.header}).Cookies()[0]; !strings.HasPrefix(known.Name, "tokenrelay-known-") ||
+		!known.HttpOnly || known.SameSite != http.SameSiteStrictMode || known.MaxAge != 30*24*60*60 || known.Path != "/" {
+		t.Errorf("the browser is not known: %v", p.header["Set-Cookie"])
 	}
 	o.get("/letters").want(t, http.StatusOK, "Maja")
 	for _, words := range []string{"logged in", "operator=Maja", "wrong password"} {
@@ -82,26 +89,44 @@ func TestLoginLeadsNowhereElse(t *testing.T) {
 	}
 }
 
-// A wrong password delays the next try of its place, a right one included, and
-// many at once are not looked at.
+// A wrong password delays the next try of its place, a right one included. A
+// browser that has logged in before has a place of its own.
 func TestGuessingIsSlow(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, password)
-	crowd := make(chan int)
-	for range 12 {
-		go func() {
-			o := w.visitor()
-			o.get("/login")
-			crowd <- o.post("/login", "name", "Eve", "password", "guess").status
-		}()
+	try := func(o *visitor, password string) page {
+		return o.post("/login", "name", "Eve", "password", password)
 	}
-	counts := map[int]int{}
-	for range 12 {
-		counts[<-crowd]++
+	maja := w.visitor()
+	maja.get("/login")
+	try(maja, "the right one").want(t, http.StatusSeeOther)
+	newcomer := func() *visitor {
+		o := w.visitor()
+		o.get("/login")
+		return o
 	}
-	if counts[http.StatusTooManyRequests] < 6 || counts[http.StatusForbidden] == 0 || counts[http.StatusSeeOther] > 0 {
-		t.Errorf("answers: %v", counts)
+	forger := newcomer()
+	_, port, _ := net.SplitHostPort(strings.TrimSuffix(strings.TrimPrefix(w.console.URL(), "http://"), "/"))
+	forger.header.Set("Cookie", "tokenrelay-known-"+port+"="+strings.Repeat("A", 43)+"."+strings.Repeat("A", 43))
+	refused := func(p page, words string) {
+		p.want(t, http.StatusTooManyRequests, words)
+		if p.header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
 	}
+
+	w.console.Strict(1)
+	try(newcomer(), "guess").want(t, http.StatusForbidden)
+	refused(try(newcomer(), "the right one"), "Too many passwords are being tried from everywhere")
+	w.console.Strict(100)
+	for _, o := range []*visitor{newcomer(), forger} {
+		refused(try(o, "the right one"), "Too many tries from your address")
+	}
+
+	try(maja, "the right one").want(t, http.StatusSeeOther)
+	maja.get("/login")
+	try(maja, "guess").want(t, http.StatusForbidden)
+	refused(try(maja, "the right one"), "Too many tries from your browser")
 }
 
 // Only forms of the operator's own session count.

@@ -72,17 +72,19 @@ func (s state) ended() bool { return s == done || s == failed || s == stopped }
 // that a reload, a second tab or another operator finds it as it is.
 type job struct {
 	id       string
-	kind     string // replay, purge, export, erase
-	what     string // which letters, in words
-	operator string
-	address  string // of the letters that it is about; empty: none to show
-	task     task
+	kind     string   // replay, purge, export, erase
+	what     string   // which letters, in words
+	operator string   // who ordered it
+	address  string   // of the letters that it is about; empty: none to show
+	orders   []string // what else was ordered, in words
+	task     task     // nil once the job has ended: a replay's plan is large
 	ctx      context.Context
 	cancel   context.CancelFunc
 	changed  func()
 
 	mu       sync.Mutex
 	state    state
+	agreed   string // who agreed to it
 	created  time.Time
 	preview  preview
 	progress progress
@@ -93,6 +95,8 @@ type job struct {
 // jobView is a job at one moment.
 type jobView struct {
 	ID, Kind, What, Operator, Address string
+	Orders                            []string
+	Agreed                            string // who agreed
 	State                             state
 	Created                           time.Time
 	Preview                           preview
@@ -105,11 +109,9 @@ type jobView struct {
 func (j *job) view() jobView {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	v := jobView{ID: j.id, Kind: j.kind, What: j.what, Operator: j.operator, Address: j.address, State: j.state, Created: j.created,
+	v := jobView{ID: j.id, Kind: j.kind, What: j.what, Operator: j.operator, Address: j.address, Orders: j.orders, Agreed: j.agreed, State: j.state, Created: j.created,
 		Preview: j.preview, Progress: j.progress, Result: j.result, Stopping: !j.state.ended() && j.ctx.Err() != nil}
-	if j.err != nil {
-		v.Err = j.err.Error()
-	}
+	v.Err = errorLine(j.err)
 	return v
 }
 
@@ -117,6 +119,9 @@ func (j *job) view() jobView {
 func (j *job) set(change func()) {
 	j.mu.Lock()
 	change()
+	if j.state.ended() {
+		j.task = nil
+	}
 	j.mu.Unlock()
 	j.changed()
 }
@@ -124,7 +129,8 @@ func (j *job) set(change func()) {
 // look finds out what there is to do; afterwards the operator is asked, for a
 // while.
 func (j *job) look() {
-	found, err := j.task.look(j.ctx)
+	t := j.task
+	found, err := t.look(j.ctx)
 	j.set(func() {
 		switch {
 		case j.ctx.Err() != nil:
@@ -153,20 +159,21 @@ func (j *job) drop() {
 	})
 }
 
-// agree lets the job begin; only one of many clicks does.
-func (j *job) agree() bool {
-	agreed := false
+// agree lets the job begin and hands out its task, to one of many clicks only.
+func (j *job) agree(operator string) task {
+	var agreed task
 	j.set(func() {
-		if agreed = j.state == asking; agreed {
-			j.state, j.progress = running, progress{Text: "beginning", Total: j.preview.Total}
+		if j.state == asking && j.ctx.Err() == nil {
+			agreed = j.task
+			j.agreed, j.state, j.progress = operator, running, progress{Text: "beginning", Total: j.preview.Total}
 		}
 	})
 	return agreed
 }
 
 // run does what was agreed to.
-func (j *job) run() (result, error) {
-	did, err := j.task.run(j.ctx, func(p progress) { j.set(func() { j.progress = p }) })
+func (j *job) run(t task) (result, error) {
+	did, err := t.run(j.ctx, func(p progress) { j.set(func() { j.progress = p }) })
 	j.set(func() {
 		if j.state, j.result = done, did; err != nil && !errors.Is(err, context.Canceled) {
 			j.state, j.err = failed, err
@@ -220,8 +227,8 @@ func (l *jobs) tell() {
 	l.news = make(chan struct{})
 }
 
-// begin makes a job and lets it look.
-func (l *jobs) begin(kind, what, operator, address string, t task) (*job, error) {
+// begin gives a job a number and lets it look.
+func (l *jobs) begin(j *job) error {
 	l.mu.Lock()
 	open := 0
 	for _, other := range l.list {
@@ -231,11 +238,10 @@ func (l *jobs) begin(kind, what, operator, address string, t task) (*job, error)
 	}
 	if open >= mostOpen {
 		l.mu.Unlock()
-		return nil, fmt.Errorf("%d jobs are open already: finish or stop one of them first", open)
+		return fmt.Errorf("%d jobs are open already: finish or stop one of them on the overview first", open)
 	}
 	l.number++
-	j := &job{id: strconv.Itoa(l.number), kind: kind, what: what, operator: operator, address: address,
-		task: t, state: looking, created: time.Now(), changed: l.tell}
+	j.id, j.state, j.created, j.changed = strconv.Itoa(l.number), looking, time.Now(), l.tell
 	j.ctx, j.cancel = context.WithCancel(l.alive)
 	l.list = append(l.list, j)
 	if len(l.list) > mostOpen+mostEnded {
@@ -244,7 +250,7 @@ func (l *jobs) begin(kind, what, operator, address string, t task) (*job, error)
 	}
 	l.mu.Unlock()
 	l.work.Go(j.look)
-	return j, nil
+	return nil
 }
 
 func (l *jobs) find(id string) *job {

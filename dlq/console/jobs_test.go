@@ -11,6 +11,7 @@ import (
 
 	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/event"
+	"github.com/tokenrelay/tokenrelay/internal/phrase"
 	"github.com/tokenrelay/tokenrelay/sandbox"
 )
 
@@ -68,7 +69,7 @@ func TestJobsThatNobodyAgreesTo(t *testing.T) {
 	if w.letters() != 1 {
 		t.Error("the letter is gone")
 	}
-	if n := strings.Count(o.get("/").body, `id="job-`); n != 6 {
+	if n := strings.Count(o.get("/").body, `id="job-`); n != 8 {
 		t.Errorf("%d jobs on the overview", n)
 	}
 }
@@ -81,7 +82,7 @@ func TestManyClicks(t *testing.T) {
 	w.Die(dead(event.CleverTap, "531", "CleverTap: 531", names("a", 30)...)...)
 	o := w.loggedIn("Maja")
 	job := o.order("replay")
-	o.get(job).want(t, http.StatusOK, "Replay 30 letters, up to 5 of each group first?", "30 would be replayed")
+	o.get(job).want(t, http.StatusOK, "Replay 30 letters, up to 5 of each group first?", "30 to be replayed").lacks(t, "As ordered")
 	var clicks sync.WaitGroup
 	for range 8 {
 		clicks.Go(func() { o.post(job + "/go") })
@@ -107,8 +108,10 @@ func TestReplayCorrected(t *testing.T) {
 	w.Die(dead(event.CleverTap, "534", "CleverTap: 534", "ann")...)
 	o := w.loggedIn("Maja")
 	job := o.order("replay", "field", "type", "value", "apns", "trial", "0")
-	o.post(job + "/go")
-	o.until(job, `data-state="done"`).want(t, http.StatusOK, "1 died again", "done, with something left")
+	bob := w.loggedIn("Bob")
+	bob.get(job).want(t, http.StatusOK, "corrects type in each event; no trial.")
+	bob.post(job + "/go")
+	o.until(job, `data-state="done"`).want(t, http.StatusOK, "by Maja, agreed to by Bob", "1 died again", "done, with something left")
 	list := o.get("/letters?code=531").want(t, http.StatusOK, "replayed once").body
 	_, rest, _ := strings.Cut(list, `<a href="/letters/`)
 	address, _, _ := strings.Cut(rest, `"`)
@@ -227,4 +230,33 @@ func TestLive(t *testing.T) {
 	nextOfJob("event: ended")
 	next("No letters")
 	o.get("/live?page=nothing").want(t, http.StatusNoContent)
+}
+
+// Who stops a job is told what it had done, and nobody else's job suffers.
+func TestStopUnderWay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Die(dead(event.Courier, "http_400", "refused", names("a", 400)...)...)
+	for range 300 {
+		w.Put(registration("ann"))
+	}
+	o := w.loggedIn("Maja")
+	o.get("/erase")
+	erasing := o.post("/erase", "user", "user-ann").header.Get("Location")
+	o.until(erasing, `data-state="asking"`)
+	purging := o.order("purge", "reason", "refused") // one by one
+	o.get(purging)
+	o.post(erasing+"/go", "final", "1")
+	o.post(purging+"/go", "final", "1")
+	o.post(erasing + "/stop")
+	o.post(purging + "/stop")
+	o.until(erasing, `data-state="(done|failed)"`)
+	o.until(purging, `data-state="(done|failed)"`)
+	stream, err := w.Broker.JS.Stream(t.Context(), consumer.EventsStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.get(erasing).want(t, http.StatusOK, phrase.Plural(300-int(stream.CachedInfo().State.Msgs), "event")+".")
+	o.get(purging).want(t, http.StatusOK, phrase.Plural(400-w.letters(), "letter")+" removed.")
+	o.get("/").want(t, http.StatusOK)
 }

@@ -204,9 +204,19 @@ func (c *Console) reveal(w http.ResponseWriter, r *http.Request, s *session) {
 	http.Redirect(w, r, letterAddress(l), http.StatusSeeOther)
 }
 
+// identity is a field with an id or a token. White space around it may be part
+// of it; alone it is nothing.
+func identity(r *http.Request, field string) string {
+	value := r.PostFormValue(field)
+	if strings.TrimSpace(value) == "" {
+		return ""
+	}
+	return value
+}
+
 // find keeps whom an operator looks for out of addresses and logs.
 func (c *Console) find(w http.ResponseWriter, r *http.Request, s *session) {
-	p := person{token: strings.TrimSpace(r.PostFormValue("token")), user: strings.TrimSpace(r.PostFormValue("user")), object: strings.TrimSpace(r.PostFormValue("object"))}
+	p := person{token: identity(r, "token"), user: identity(r, "user"), object: identity(r, "object")}
 	if p == (person{}) {
 		c.problem(w, s, http.StatusUnprocessableEntity, "Give a token, a user_id or an object_id to search for.")
 		return

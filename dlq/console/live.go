@@ -46,7 +46,7 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request, s *session) {
 			}
 			last, sent = text, time.Now()
 		case time.Since(sent) >= heartbeat:
-			if _, err := out.Write([]byte(": \n\n")); err != nil {
+			if _, err := out.Write(serverSent("alive", nil)); err != nil {
 				return
 			}
 			sent = time.Now()
@@ -101,6 +101,8 @@ func (c *Console) parts(r *http.Request) func(*session) (text []byte, more bool,
 func serverSent(name string, data []byte) []byte {
 	var b bytes.Buffer
 	b.WriteString("event: " + name + "\n")
+	// Each of \r\n, \r and \n ends a line there, and outside texts may have any.
+	data = bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))
 	for line := range bytes.SplitSeq(data, []byte("\n")) {
 		b.WriteString("data: ")
 		b.Write(line)

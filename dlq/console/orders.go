@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -29,7 +30,7 @@ func (c *Console) jobPageView(j *job, s *session) jobPageView {
 	if !v.Job.State.ended() {
 		v.Live = "/live?page=job&id=" + j.id
 		if v.Job.State != asking {
-			v.Refresh = 3
+			v.Refresh, v.Self = 3, "/jobs/"+j.id+"?"+byItself
 		}
 	}
 	return v
@@ -45,11 +46,13 @@ func (c *Console) newJob(w http.ResponseWriter, r *http.Request, s *session) {
 	kind := r.PostFormValue("kind")
 	letters := chosen{letters: c.Letters, filter: filter}
 	var t task
+	var orders []string
 	switch kind {
 	case "replay":
 		options, wrong := readReplay(r.PostForm, filter)
 		problems = append(problems, wrong...)
-		t = &replayTask{js: c.JS, letters: c.Letters, options: options}
+		orders = ordersOf(options, r.PostFormValue("field"))
+		t = &replayTask{js: c.JS, letters: c.Letters, options: options, held: c.holds}
 	case "purge":
 		t = &purgeTask{letters}
 	case "export":
@@ -61,16 +64,16 @@ func (c *Console) newJob(w http.ResponseWriter, r *http.Request, s *session) {
 		c.problem(w, s, http.StatusUnprocessableEntity, problems...)
 		return
 	}
-	c.begin(w, r, s, kind, of.Says(), of.Address(), t, of.logged())
+	j := &job{kind: kind, what: of.Says(), operator: s.operator, address: of.Address(), orders: orders, task: t}
+	c.begin(w, r, s, j, append(of.logged(), "orders", strings.Join(orders, "; ")))
 }
 
-func (c *Console) begin(w http.ResponseWriter, r *http.Request, s *session, kind, what, address string, t task, logged []any) {
-	j, err := c.jobs.begin(kind, what, s.operator, address, t)
-	if err != nil {
+func (c *Console) begin(w http.ResponseWriter, r *http.Request, s *session, j *job, logged []any) {
+	if err := c.jobs.begin(j); err != nil {
 		c.problem(w, s, http.StatusTooManyRequests, capital(err.Error())+".")
 		return
 	}
-	c.Log.Info("console: looks what a "+kind+" would do", append([]any{"operator", s.operator, "job", j.id}, logged...)...)
+	c.Log.Info("console: looks what a "+j.kind+" would do", append([]any{"operator", s.operator, "job", j.id}, logged...)...)
 	http.Redirect(w, r, "/jobs/"+j.id, http.StatusSeeOther)
 }
 
@@ -80,7 +83,7 @@ func (c *Console) erasePage(w http.ResponseWriter, _ *http.Request, s *session) 
 
 // newErase begins to look what is stored of a person.
 func (c *Console) newErase(w http.ResponseWriter, r *http.Request, s *session) {
-	who := erase.Person{User: strings.TrimSpace(r.PostFormValue("user")), Object: strings.TrimSpace(r.PostFormValue("object"))}
+	who := erase.Person{User: identity(r, "user"), Object: identity(r, "object")}
 	if who == (erase.Person{}) {
 		c.problem(w, s, http.StatusUnprocessableEntity, "Give a user_id or an object_id: it is not shown or logged.")
 		return
@@ -93,7 +96,7 @@ func (c *Console) newErase(w http.ResponseWriter, r *http.Request, s *session) {
 		c.problem(w, s, http.StatusBadGateway, errorLine(err))
 		return
 	}
-	c.begin(w, r, s, "erase", "all that is stored of one person", "", &eraseTask{eraser}, nil)
+	c.begin(w, r, s, &job{kind: "erase", what: "all that is stored of one person", operator: s.operator, task: &eraseTask{eraser}}, nil)
 }
 
 // ordered is the job of a request that the operator may go on with. What must
@@ -118,17 +121,22 @@ func (c *Console) goJob(w http.ResponseWriter, r *http.Request, s *session) {
 	if j == nil {
 		return
 	}
-	if _, isExport := j.task.(*exportTask); !isExport && j.agree() {
-		c.jobs.work.Go(func() { _ = c.conduct(j, s.operator) }) // the job has the error
+	if j.kind == "export" { // begins with its download
+		http.Redirect(w, r, "/jobs/"+j.id, http.StatusSeeOther)
+		return
+	}
+	if t := j.agree(s.operator); t != nil {
+		c.jobs.work.Go(func() { _ = c.conduct(j, t, s.operator) }) // the job has the error
 	}
 	http.Redirect(w, r, "/jobs/"+j.id, http.StatusSeeOther)
 }
 
 // conduct runs a job and logs its beginning and its end with the operator's
 // name.
-func (c *Console) conduct(j *job, operator string) error {
+func (c *Console) conduct(j *job, t task, operator string) error {
 	c.Log.Info("console: "+j.kind+" begins", "operator", operator, "job", j.id, "total", j.view().Preview.Total)
-	did, err := j.run()
+	did, err := j.run(t)
+	c.tally.again() // letters came or went
 	args := []any{"operator", operator, "job", j.id, "did", did.Summary}
 	if err != nil {
 		c.Log.Warn("console: "+j.kind+" ended early", append(args, "err", err)...)
@@ -158,15 +166,21 @@ func (c *Console) fileOfJob(w http.ResponseWriter, r *http.Request, s *session) 
 	if j == nil {
 		return
 	}
-	t, isExport := j.task.(*exportTask)
-	if !isExport || !j.agree() {
+	var t *exportTask
+	if j.kind == "export" {
+		t, _ = j.agree(s.operator).(*exportTask)
+	}
+	if t == nil {
 		http.Redirect(w, r, "/jobs/"+j.id, http.StatusSeeOther)
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="letters-`+time.Now().UTC().Format("20060102-150405")+`.jsonl"`)
-	t.out = patient{w, http.NewResponseController(w)}
-	if err := c.conduct(j, s.operator); err != nil {
+	control := http.NewResponseController(w)
+	t.out = patient{w, control}
+	// Who stops it does not wait for a reader that has stalled.
+	defer context.AfterFunc(j.ctx, func() { _ = control.SetWriteDeadline(time.Now()) })()
+	if err := c.conduct(j, t, s.operator); err != nil {
 		panic(http.ErrAbortHandler) // or half a file would look whole
 	}
 }

@@ -57,14 +57,14 @@ type groupView struct {
 	Address string
 }
 
-// shownJobs is how many jobs the overview lists.
+// shownJobs is how many jobs the overview lists, beside all that are under way.
 const shownJobs = 6
 
 func (c *Console) overviewPage(w http.ResponseWriter, r *http.Request, s *session) {
 	c.tally.fresh(r.Context())
 	view := c.overview()
 	view.frame = c.frame(s, "Flow and letters", "overview")
-	view.Live, view.Refresh = "/live?page=overview", 10
+	view.Live, view.Refresh, view.Self = "/live?page=overview", 10, "/?"+byItself
 	c.show(w, http.StatusOK, "overview", view)
 }
 
@@ -72,7 +72,13 @@ func (c *Console) overviewPage(w http.ResponseWriter, r *http.Request, s *sessio
 func (c *Console) overview() overview {
 	now := c.flow.Now()
 	view := overview{Since: now.Since, Alerts: alerts(now), Letters: c.tally.now(), Jobs: c.jobs.views()}
-	view.Jobs = view.Jobs[:min(len(view.Jobs), shownJobs)]
+	open := 0
+	for _, j := range view.Jobs {
+		if !j.State.ended() {
+			open++
+		}
+	}
+	view.Jobs = view.Jobs[:min(len(view.Jobs), max(open, shownJobs))]
 	for _, p := range now.Providers {
 		status, tone := statusOf(p)
 		view.Providers = append(view.Providers, providerView{p, status, tone,
@@ -97,20 +103,29 @@ func codeViews(groups []dlq.Group) []codeView {
 			at = len(views)
 			index[key] = at
 			all := choice{Words: dlq.Words{Provider: g.Provider, Code: g.Code}}
-			views = append(views, codeView{Provider: g.Provider, Code: g.Code, Meaning: dlq.Explain(g.Provider, g.Code), Address: all.Address()})
+			views = append(views, codeView{Provider: g.Provider, Code: g.Code, Meaning: dlq.Explain(g.Provider, g.Code), Address: addressOf(all)})
 		}
 		v := &views[at]
 		v.Count += g.Count
 		if g.Last.After(v.Last) {
 			v.Last = g.Last
 		}
-		v.Reasons = append(v.Reasons, groupView{g, v.Meaning, groupChoice(g).Address()})
+		v.Reasons = append(v.Reasons, groupView{g, v.Meaning, addressOf(groupChoice(g))})
 	}
 	slices.SortStableFunc(views, func(a, b codeView) int { return cmp.Compare(b.Count, a.Count) })
 	for i := range views {
 		views[i].Share = max(1, views[i].Count*100/views[0].Count)
 	}
 	return views
+}
+
+// addressOf is where a choice's letters are listed. Letters that somebody put
+// on a subject of his own cannot be chosen alone.
+func addressOf(c choice) string {
+	if _, wrong := c.Filter(time.Now()); len(wrong) > 0 {
+		return "/letters"
+	}
+	return c.Address()
 }
 
 // Shown are the reasons that a page shows, the largest first.
@@ -130,6 +145,17 @@ func alerts(now flow.Snapshot) []alert {
 		if p.Pods == 0 && p.Waiting > 0 && p.Known && now.Away == "" && now.At.Sub(now.Since) > settling {
 			list = append(list, alert{ID: "nobody-" + p.Name, Title: "No worker serves " + name,
 				Text: "Events wait and nobody delivers them. Start `worker run` with its credentials; nothing is lost meanwhile."})
+		}
+	}
+	return list
+}
+
+// holds says which providers are held now: what is replayed to them waits.
+func (c *Console) holds() []string {
+	var list []string
+	for _, p := range c.flow.Now().Providers {
+		if p.Hold != nil {
+			list = append(list, providerName(p.Name)+" is held now: what is replayed to it waits until it takes events again.")
 		}
 	}
 	return list
@@ -226,9 +252,4 @@ func (c *Console) resume(w http.ResponseWriter, r *http.Request, s *session) {
 	}
 	s.tell(line)
 	http.Redirect(w, r, "/", http.StatusSeeOther)
-}
-
-// errorLine is an error in one line.
-func errorLine(err error) string {
-	return strings.ReplaceAll(err.Error(), "\n", "; ")
 }

@@ -2,13 +2,18 @@ package console
 
 import (
 	"bytes"
+	"context"
 	"embed"
+	"errors"
 	"html/template"
 	"io/fs"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/internal/phrase"
@@ -26,6 +31,7 @@ type frame struct {
 	Flash    string
 	Live     string // where changes of this page are told; empty: it has none
 	Refresh  int    // seconds after which a browser without script reloads; 0: never
+	Self     string // what it reloads: not by a click
 }
 
 func (c *Console) frame(s *session, title, here string) frame {
@@ -35,24 +41,29 @@ func (c *Console) frame(s *session, title, here string) frame {
 // parsePages reads the templates. They escape whatever they show.
 func parsePages() (*template.Template, error) {
 	pages := template.New("").Funcs(template.FuncMap{
-		"int":         func(n uint64) int { return int(n) },
-		"rate":        rate,
-		"thousands":   phrase.Thousands,
-		"plural":      phrase.Plural,
-		"times":       phrase.Times,
-		"generations": phrase.Generations,
-		"when":        phrase.When,
-		"ago":         func(t time.Time) string { return phrase.Ago(t, time.Now()) },
-		"in":          func(t time.Time) string { return phrase.Span(max(0, time.Until(t))) },
-		"span":        phrase.Span,
-		"rfc3339":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"provider":    providerName,
-		"explain":     dlq.Explain,
-		"capital":     capital,
-		"spans":       spans,
+		"int":       func(n uint64) int { return int(n) },
+		"rate":      rate,
+		"thousands": phrase.Thousands,
+		"plural":    phrase.Plural,
+		"times":     phrase.Times,
+		"replays":   replays,
+		"when":      phrase.When,
+		"ago":       func(t time.Time) string { return phrase.Ago(t, time.Now()) },
+		"in":        func(t time.Time) string { return phrase.Span(max(0, time.Until(t))) },
+		"span":      phrase.Span,
+		"rfc3339":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"provider":  providerName,
+		"explain":   dlq.Explain,
+		"capital":   capital,
+		"spans":     spans,
+		"most":      func(rows []row) []row { return rows[:min(len(rows), mostRows)] },
+		"more":      func(rows []row) int { return max(0, len(rows)-mostRows) },
 	})
 	return pages.ParseFS(files, "page/*.html")
 }
+
+// mostRows is how many groups the page of a job shows, the largest first.
+const mostRows = 100
 
 // span is a piece of a sentence; a command is shown as such.
 type span struct {
@@ -71,9 +82,20 @@ func spans(text string) []span {
 	return list
 }
 
+// replays says how often letters were replayed, by generation.
+func replays(counts map[int]int) string {
+	if len(counts) == 1 && counts[0] > 0 {
+		return "never replayed"
+	}
+	return "replayed " + phrase.Generations(counts)
+}
+
 // rate is a figure a second, exact where it is small.
 func rate(a float64) string {
-	if a > 0 && a < 9.95 {
+	switch {
+	case a > 1e9: // nobody is so fast
+		return "?"
+	case a > 0 && a < 9.95:
 		return strconv.FormatFloat(a, 'f', 1, 64)
 	}
 	return phrase.Thousands(int(a + 0.5))
@@ -105,6 +127,19 @@ func (c *Console) render(name string, view any) ([]byte, error) {
 	var b bytes.Buffer
 	err := c.pages.ExecuteTemplate(&b, name, view)
 	return b.Bytes(), err
+}
+
+// errorLine is an error in one line, plain where that can be.
+func errorLine(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+		return "the broker did not answer in time, or the NATS user lacks a right"
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return "a stream is missing: no worker has made it yet, or it was deleted"
+	}
+	return strings.ReplaceAll(err.Error(), "\n", "; ")
 }
 
 // problemView is what problem.html shows.

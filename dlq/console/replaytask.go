@@ -21,7 +21,27 @@ type replayTask struct {
 	js      jetstream.JetStream
 	letters *dlq.Reader
 	options replay.Options
+	held    func() []string // sentences about what is held now
 	plan    *replay.Plan
+}
+
+// ordersOf are the options that are not the usual ones, in words. The value of
+// a correction may be personal.
+func ordersOf(o replay.Options, field string) []string {
+	var list []string
+	add := func(unusual bool, format string, args ...any) {
+		if unusual {
+			list = append(list, fmt.Sprintf(format, args...))
+		}
+	}
+	add(o.Change != nil, "corrects %s in each event", strings.TrimSpace(field))
+	add(o.Stale, "also what is too old or superseded")
+	add(o.Trial == 0, "no trial")
+	add(o.Trial != 0 && o.Trial != replay.DefaultTrial, "a trial of %d", o.Trial)
+	add(o.MaxFail == 0, "does not stop however many die again")
+	add(o.MaxFail != 0 && o.MaxFail != replay.DefaultMaxFail, "stops a group at %d deaths", o.MaxFail)
+	add(o.Rate > 0, "at most %s a second", strconv.FormatFloat(o.Rate, 'f', -1, 64))
+	return list
 }
 
 // readReplay takes the options of a form; what is wrong with them comes back
@@ -72,7 +92,7 @@ func (t *replayTask) look(ctx context.Context) (preview, error) {
 	for _, g := range plan.Groups {
 		r := row{Key: g.Key, Count: g.Count}
 		if g.Ready > 0 {
-			r.Lines = append(r.Lines, line{"good", phrase.Thousands(g.Ready) + " would be replayed"})
+			r.Lines = append(r.Lines, line{"good", phrase.Thousands(g.Ready) + " to be replayed"})
 		}
 		if g.Done > 0 {
 			r.Lines = append(r.Lines, line{"", phrase.Thousands(g.Done) + " were replayed already, by a run that was cut off: only to be removed"})
@@ -93,6 +113,7 @@ func (t *replayTask) look(ctx context.Context) (preview, error) {
 	if t.options.Trial > 0 {
 		p.Notes = append(p.Notes, "A group goes on only when none of its trial died again. You can stop at any moment; what is not replayed then stays a letter.")
 	}
+	p.Notes = append(p.Notes, t.held()...)
 	if plan.Matched() == 0 {
 		p.Notes = []string{"No letter is chosen."}
 	}

@@ -13,6 +13,7 @@ import (
 type tally struct {
 	letters *dlq.Reader
 	ask     chan struct{} // somebody looks
+	anew    chan struct{} // what was counted is known to be old
 
 	mu     sync.Mutex
 	groups []dlq.Group
@@ -32,7 +33,7 @@ const (
 )
 
 func newTally(letters *dlq.Reader) *tally {
-	return &tally{letters: letters, ask: make(chan struct{}, 1), looked: make(chan struct{})}
+	return &tally{letters: letters, ask: make(chan struct{}, 1), anew: make(chan struct{}, 1), looked: make(chan struct{})}
 }
 
 // counted is what the last pass found.
@@ -40,16 +41,16 @@ type counted struct {
 	Groups []dlq.Group // the largest first
 	Total  int
 	Known  bool
+	At     time.Time // of the count
+	Slow   bool      // it takes long, so it may be old
 	Err    string
 }
 
 func (t *tally) now() counted {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := counted{Groups: t.groups, Total: t.total, Known: !t.at.IsZero()}
-	if t.err != nil {
-		c.Err = t.err.Error()
-	}
+	c := counted{Groups: t.groups, Total: t.total, Known: !t.at.IsZero(), At: t.at, Slow: t.slow}
+	c.Err = errorLine(t.err)
 	return c
 }
 
@@ -59,6 +60,15 @@ func (t *tally) poke() {
 	case t.ask <- struct{}{}:
 	default: // it is asked for already
 	}
+}
+
+// again lets the next look not wait for the end of a rest.
+func (t *tally) again() {
+	select {
+	case t.anew <- struct{}{}:
+	default:
+	}
+	t.poke()
 }
 
 // fresh is now, after a look at the stream where that is quick.
@@ -94,9 +104,13 @@ func (t *tally) run(ctx context.Context) {
 		if seen, known = t.look(ctx, seen, known); known { // else the broker was away, and may be back
 			rest = max(rest, tallyRests*time.Since(began))
 		}
-		if !pause(ctx, rest) {
-			return
+		timer := time.NewTimer(rest)
+		select {
+		case <-timer.C:
+		case <-t.anew:
+		case <-ctx.Done():
 		}
+		timer.Stop()
 	}
 }
 

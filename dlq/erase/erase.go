@@ -41,6 +41,10 @@ type Counts struct {
 	InHand  map[string]int // of the events, by provider: a worker has them and may still deliver them
 }
 
+// removeTime is how long one removal may take. It is finished and counted,
+// also when the erasure is stopped meanwhile.
+const removeTime = 15 * time.Second
+
 // Eraser removes one person.
 type Eraser struct {
 	js      jetstream.JetStream
@@ -147,6 +151,8 @@ func (e *Eraser) removeEvents(ctx context.Context, done *Counts, report func(Cou
 // removeEvent removes an event and asks then, for what had not been handed out
 // by now never will be.
 func (e *Eraser) removeEvent(ctx context.Context, m scan.Message, done *Counts) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTime)
+	defer cancel()
 	err := e.events.SecureDeleteMsg(ctx, m.Seq)
 	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
 		if _, err := e.events.GetMsg(ctx, m.Seq); errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -178,7 +184,7 @@ func (e *Eraser) removeLetters(ctx context.Context, done *Counts, report func(Co
 		if !e.person.named(l.Body) {
 			continue
 		}
-		switch err := e.letters.Erase(ctx, l.Seq); {
+		switch err := e.removeLetter(ctx, l.Seq); {
 		case errors.Is(err, dlq.ErrGone):
 			continue
 		case err != nil:
@@ -188,6 +194,12 @@ func (e *Eraser) removeLetters(ctx context.Context, done *Counts, report func(Co
 		report(*done)
 	}
 	return nil
+}
+
+func (e *Eraser) removeLetter(ctx context.Context, seq uint64) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTime)
+	defer cancel()
+	return e.letters.Erase(ctx, seq)
 }
 
 // addressed lists the providers that had something to do with an event. An

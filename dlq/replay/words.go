@@ -18,6 +18,9 @@ func (g GroupReport) TrialWords() string {
 	case Failed:
 		return fmt.Sprintf("TRIAL FAILED: %d replayed, %d died again (%s)", g.Tried, g.Died, g.DiedOf)
 	case Open:
+		if g.Replayed+g.Already == 0 {
+			return "no trial: the broker took none of it"
+		}
 		return fmt.Sprintf("trial without an outcome: %d replayed, %d still wait", g.Tried, g.Waiting)
 	}
 	return ""

@@ -54,9 +54,16 @@ func Messages(ctx context.Context, js jetstream.JetStream, r Range) iter.Seq2[Me
 		}
 		s := &scan{js: js, Range: r, next: max(r.From, 1), spacing: newSpacing()}
 		defer s.drop(ctx)
+		left := false // by the caller, who hears nothing more, not even that ctx has ended
+		hears := func(m Message, err error) bool {
+			left = !yield(m, err)
+			return !left
+		}
 		for {
-			done, err := s.step(ctx, yield)
+			done, err := s.step(ctx, hears)
 			switch {
+			case left:
+				return
 			case ctx.Err() != nil:
 				err = context.Cause(ctx)
 			case err != nil && s.wait(ctx, err):

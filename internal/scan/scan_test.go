@@ -201,3 +201,23 @@ func TestLeavesNothing(t *testing.T) {
 		t.Errorf("%d readers left", n)
 	}
 }
+
+// Who leaves the loop when ctx has ended is not called again.
+func TestLeavingAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	b := filled(t, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	seen := 0
+	for _, err := range scan.Messages(ctx, b.JS, scan.Range{Stream: "S"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen++
+		cancel()
+		break
+	}
+	if seen != 1 {
+		t.Errorf("%d messages", seen)
+	}
+}

@@ -8,6 +8,7 @@
   if (!address || !parts) return;
   let source = null;
   let ended = false;
+  let silence = 0;
 
   // key is by what an element is known, wherever it stands among its like.
   const key = (node) => node.id || node.dataset?.key || "";
@@ -57,21 +58,45 @@
   function listen() {
     if (source || ended || document.hidden) return;
     source = new EventSource(address);
-    source.addEventListener("open", () => { lost.hidden = true; });
+    source.addEventListener("open", seen);
     source.addEventListener("parts", (message) => {
       const fresh = new DOMParser().parseFromString('<div id="parts"></div>', "text/html").body.firstChild;
       fresh.innerHTML = message.data;
       morph(parts, fresh);
+      seen();
     });
+    source.addEventListener("alive", seen);
     source.addEventListener("ended", () => { ended = true; rest(); });
     source.addEventListener("error", () => {
-      if (source.readyState === EventSource.CLOSED) { location.reload(); return; } // logged out, as a rule
       lost.hidden = false;
+      if (source.readyState === EventSource.CLOSED) refused();
     });
+  }
+
+  // seen notes a sign of life, which comes every 15 seconds at least. A console
+  // that is cut off without a word would leave old figures standing.
+  function seen() {
+    lost.hidden = true;
+    clearTimeout(silence);
+    silence = setTimeout(() => { lost.hidden = false; }, 35000);
+  }
+
+  // refused asks why the console does not tell of changes: this browser is
+  // logged out, the page is of the past, or it will again in a while.
+  async function refused() {
+    rest();
+    try {
+      const asking = new AbortController();
+      const answer = await fetch(address, { signal: asking.signal });
+      asking.abort();
+      if (answer.status === 401 || answer.status === 204) { location.reload(); return; }
+    } catch { /* the console is away */ }
+    setTimeout(listen, 10000);
   }
 
   // rest frees the connection: a browser has few of them for all its tabs.
   function rest() {
+    clearTimeout(silence);
     if (source) source.close();
     source = null;
   }
