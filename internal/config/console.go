@@ -32,7 +32,10 @@ func (c *Console) AfterApply(check *Check) error {
 		check.Problem("CONSOLE_PASSWORD", "not set", "must be given (or CONSOLE_PASSWORD_FILE) when CONSOLE_ADDR ("+c.Addr+") is not loopback")
 	}
 	for _, name := range c.Hosts {
-		if strings.ContainsAny(name, "/: \t") && net.ParseIP(name) == nil {
+		switch {
+		case strings.ContainsAny(name, "*?"):
+			check.Problem("CONSOLE_HOSTS", Quote(name), "must be names in full, such as console.example.com; patterns are not understood")
+		case strings.ContainsAny(name, "/: \t") && net.ParseIP(name) == nil:
 			check.Problem("CONSOLE_HOSTS", Quote(name), "must be names such as console.example.com, without scheme and port, separated by commas")
 		}
 	}

@@ -41,6 +41,8 @@ func TestConsoleSettings(t *testing.T) {
 		"names":                    {[]string{"CONSOLE_HOSTS=dlq.example.com, 10.0.0.7,::1"}, nil},
 		"a name with a port":       {[]string{"CONSOLE_HOSTS=dlq.example.com:443"}, []string{`CONSOLE_HOSTS is "dlq.example.com:443", must be names such as console.example.com, without scheme and port, separated by commas`}},
 		"a URL":                    {[]string{"CONSOLE_HOSTS=https://dlq"}, []string{`CONSOLE_HOSTS is "https://dlq", must be names such as console.example.com, without scheme and port, separated by commas`}},
+		"any name":                 {[]string{"CONSOLE_HOSTS=*"}, []string{`CONSOLE_HOSTS is "*", must be names in full, such as console.example.com; patterns are not understood`}},
+		"a pattern":                {[]string{"CONSOLE_HOSTS=dlq.example.com,*.example.com"}, []string{`CONSOLE_HOSTS is "*.example.com", must be names in full, such as console.example.com; patterns are not understood`}},
 		"a pair":                   {[]string{"CONSOLE_TLS_CERT=" + cert, "CONSOLE_TLS_KEY=" + key}, nil},
 		"a certificate alone":      {[]string{"CONSOLE_TLS_CERT=" + cert}, []string{"CONSOLE_TLS_KEY is not set, must be given together with CONSOLE_TLS_CERT"}},
 		"a key alone":              {[]string{"CONSOLE_TLS_KEY=" + key}, []string{"CONSOLE_TLS_CERT is not set, must be given together with CONSOLE_TLS_KEY"}},
