@@ -16,12 +16,15 @@ type loginView struct {
 	NeedsPassword bool
 	Name, To      string
 	Problem       string
+	Ended         bool // a session, before something was sent
 }
 
 // loginPage asks for the name, and for the password where there is one. Its
 // form is bound to this browser, so that nobody can log it in from elsewhere.
 func (c *Console) loginPage(w http.ResponseWriter, r *http.Request) {
-	c.showLogin(w, r, http.StatusOK, loginView{To: insider(r.URL.Query().Get("to"))})
+	c.showLogin(w, r, http.StatusOK, loginView{
+		To: insider(r.URL.Query().Get("to")), Ended: r.URL.Query().Get("ended") == "1",
+	})
 }
 
 func (c *Console) showLogin(w http.ResponseWriter, r *http.Request, status int, view loginView) {
@@ -68,13 +71,18 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	}
 	if c.Password != "" {
 		given := sha256.Sum256([]byte(r.PostFormValue("password")))
-		right, err := c.gate.try(r.Context(), r.RemoteAddr, func() bool {
+		known := c.knownBrowser(r)
+		from := caller{place: placeOf(r.RemoteAddr)}
+		if known != "" {
+			from = caller{place: "browser " + known, known: true}
+		}
+		right, err := c.gate.try(r.Context(), from, func() bool {
 			return subtle.ConstantTimeCompare(given[:], c.password[:]) == 1
 		})
 		switch {
-		case errors.Is(err, errCrowded):
+		case errors.Is(err, errCrowded) || errors.Is(err, errFlooded):
 			w.Header().Set("Retry-After", "30")
-			refuse(http.StatusTooManyRequests, "Too many tries at a time from your address. Wait half a minute.")
+			refuse(http.StatusTooManyRequests, tooMany(from, err))
 			return
 		case err != nil: // the browser has gone
 			return
@@ -83,6 +91,10 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 			refuse(http.StatusForbidden, "The password is wrong. Each further try takes longer.")
 			return
 		}
+		if known == "" {
+			known = unguessable()
+		}
+		http.SetCookie(w, c.cookie(knownCookie, known+"."+c.sign("known "+known), 30*24*60*60))
 	}
 	if old, err := r.Cookie(c.cookieName(sessionCookie)); err == nil {
 		c.sessions.close(old.Value)
@@ -91,6 +103,38 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	http.SetCookie(w, c.cookie(sessionCookie, s.id, int(longestSession.Seconds())))
 	c.Log.Info("console: logged in", "operator", name)
 	http.Redirect(w, r, view.To, http.StatusSeeOther)
+}
+
+// knownCookie is kept by a browser that has logged in, so that at the next
+// login it need not queue with whoever guesses at its address.
+const knownCookie = "known"
+
+// knownBrowser is the id of a browser that has logged in since the console's
+// start, empty for any other.
+func (c *Console) knownBrowser(r *http.Request) string {
+	cookie, err := r.Cookie(c.cookieName(knownCookie))
+	if err != nil {
+		return ""
+	}
+	id, seal, _ := strings.Cut(cookie.Value, ".")
+	if subtle.ConstantTimeCompare([]byte(seal), []byte(c.sign("known "+id))) != 1 {
+		return ""
+	}
+	return id
+}
+
+// tooMany says why a password was not looked at.
+func tooMany(from caller, err error) string {
+	switch {
+	case errors.Is(err, errFlooded):
+		return "Too many passwords are being tried from everywhere, so yours was not looked at. Try again in half a minute; " +
+			"a browser that has logged in before does not have to wait."
+	case from.known:
+		return "Too many tries from your browser, so this one was not looked at. Try again in half a minute."
+	default:
+		return "Too many tries from your address, so this one was not looked at. Try again in half a minute; " +
+			"a browser that has logged in before does not have to wait for others."
+	}
 }
 
 func (c *Console) logout(w http.ResponseWriter, r *http.Request, s *session) {
