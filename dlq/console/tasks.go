@@ -49,9 +49,12 @@ func (t *purgeTask) run(ctx context.Context, report func(progress)) (result, err
 	})
 	r := result{Good: err == nil, Summary: phrase.Plural(n, "letter") + " removed."}
 	switch {
+	case n >= t.total:
 	case ctx.Err() != nil:
 		r.Notes = append(r.Notes, "It was stopped before its end; the others are still there.")
-	case err == nil && n < t.total:
+	case err != nil:
+		r.Summary = phrase.Plural(n, "letter") + " removed for certain. Whether others were is not known: see what is left."
+	default:
 		r.Notes = append(r.Notes, phrase.Thousands(t.total-n)+" had been removed by somebody else.")
 	}
 	return r, err
