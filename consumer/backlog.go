@@ -13,6 +13,9 @@ import (
 type Backlog struct {
 	Pending int       // events not acknowledged, those handed out included
 	Oldest  time.Time // when the oldest of them was stored; zero when none waits
+	// PausedUntil is when the server hands out again what an operator paused
+	// (`nats consumer pause`), by our clock, to the second; zero: not paused.
+	PausedUntil time.Time
 }
 
 // Pending asks the server what waits. It costs it three questions.
@@ -38,6 +41,9 @@ func pending(ctx context.Context, stream jetstream.Stream, provider string) (Bac
 	}
 	info := cons.CachedInfo()
 	b := Backlog{Pending: int(info.NumPending) + info.NumAckPending}
+	if info.Paused { // the rest, for the server's clock may be another
+		b.PausedUntil = time.Now().Add(info.PauseRemaining).Round(time.Second)
+	}
 	if b.Pending == 0 {
 		return b, nil
 	}

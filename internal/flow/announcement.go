@@ -41,9 +41,10 @@ const (
 	mostBytes = 4 << 10
 	mostName  = 256
 	mostAge   = 100 * 365 * 24 * time.Hour
-	mostCount = 1 << 53 // beyond this JSON numbers are no longer exact
-	mostOpen  = 1 << 16
-	mostCap   = 100
+	mostCount = 1 << 53    // beyond this JSON numbers are no longer exact
+	mostOpen  = 4 << 10    // four times what COURIER_MAX_CONCURRENT may be
+	mostCap   = 64         // permits: four times what CLEVERTAP_MAX_CONCURRENT may be
+	mostRate  = 10_000_000 // events a second
 )
 
 // read is nil for what cannot be an announcement.
@@ -56,9 +57,24 @@ func read(data []byte) *Announcement {
 		return nil
 	}
 	for _, f := range a.Providers {
-		if max(f.Delivered, f.Dead, f.Skipped, f.Erased) > mostCount || max(f.OpenCalls, f.Permits) > mostOpen || f.PermitCap > mostCap {
+		if max(f.Delivered, f.Dead, f.Skipped, f.Erased) > mostCount || f.OpenCalls > mostOpen || max(f.Permits, f.PermitCap) > mostCap {
+			return nil
+		}
+		if !possible(Figures{}, f, a.age()) {
 			return nil
 		}
 	}
 	return a
+}
+
+// possible tells whether a worker can have come so far in that time. What is
+// erased it is told in bulk: of that there is no rate.
+func possible(before, after Figures, passed time.Duration) bool {
+	most := mostRate * (uint64(max(0, passed)/time.Second) + 1)
+	for _, count := range [][2]uint64{{before.Delivered, after.Delivered}, {before.Dead, after.Dead}, {before.Skipped, after.Skipped}} {
+		if count[1] > count[0] && count[1]-count[0] > most {
+			return false
+		}
+	}
+	return true
 }

@@ -3,8 +3,10 @@ package flow
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tokenrelay/tokenrelay/consumer"
@@ -15,34 +17,43 @@ import (
 // askTimeout bounds one round of questions.
 const askTimeout = 5 * time.Second
 
-// answer is what the broker said last of one provider.
+// What the broker is asked, each for itself: a user may have the right to one
+// alone, and what is not allowed is never answered.
+const (
+	ofBacklog = iota
+	ofLetters
+	questions
+)
+
+// answer is what the broker said last of what waits for one provider.
 type answer struct {
 	known   bool // a consumer was there
 	waiting uint64
 	oldest  time.Time // when it was stored; zero when none waits
-	letters uint64
+	paused  time.Time // until then, by our clock; zero: not
 	at      time.Time // ours, of the answer
 }
 
-// show writes the answer into p. While the broker is away no age grows: what
-// was the oldest may be gone.
-func (a answer) show(now time.Time, away bool, p *Provider) {
-	p.Known, p.Waiting, p.Letters = a.known, a.waiting, a.letters
-	if away {
-		now = a.at
-	}
+// show writes the answer into p. Since it was given the oldest has waited on
+// and a pause may have ended, whether or not the broker is still there.
+func (a answer) show(now time.Time, p *Provider) {
+	p.Known, p.Waiting = a.known, a.waiting
 	if !a.oldest.IsZero() {
-		p.Oldest = max(0, now.Sub(a.oldest)) // the server's clock may be ahead of ours
+		p.Oldest = max(0, a.at.Sub(a.oldest)) + max(0, now.Sub(a.at)) // the server's clock may be ahead of ours
+	}
+	if a.paused.After(now) {
+		p.PausedUntil = a.paused
 	}
 }
 
-// ask asks the broker every round, as long as it can be asked.
-func (w *Watch) ask(ctx context.Context) {
+// ask asks the broker a question of every provider, each round, as long as it
+// can be asked.
+func (w *Watch) ask(ctx context.Context, which int, question func(context.Context, string) error) {
 	round := time.NewTicker(w.Every)
 	defer round.Stop()
 	for {
 		if w.JS.Conn().IsConnected() {
-			w.askOnce(ctx)
+			w.askOnce(ctx, which, question)
 		}
 		select {
 		case <-ctx.Done():
@@ -52,43 +63,50 @@ func (w *Watch) ask(ctx context.Context) {
 	}
 }
 
-func (w *Watch) askOnce(ctx context.Context) {
-	bounded, cancel := context.WithTimeout(ctx, askTimeout)
+func (w *Watch) askOnce(ctx context.Context, which int, question func(context.Context, string) error) {
+	bounded, cancel := context.WithTimeout(ctx, w.Wait)
 	defer cancel()
 	refused := ""
 	for _, provider := range event.Providers() {
-		a, err := w.answerOf(bounded, provider)
-		if err != nil {
+		if err := question(bounded, provider); err != nil {
 			refused = plain(err)
 			break
 		}
-		w.mu.Lock()
-		w.answers[provider] = a
-		w.mu.Unlock()
 	}
 	if ctx.Err() != nil {
 		return
 	}
 	w.mu.Lock()
-	w.refused = refused
+	w.refused[which] = refused
 	w.mu.Unlock()
 	w.tell()
 }
 
-// answerOf has what is there; what is missing counts as nothing.
-func (w *Watch) answerOf(ctx context.Context, provider string) (answer, error) {
-	a := answer{at: time.Now()}
+// askBacklog takes over what waits; without a stream or a consumer that is
+// unknown.
+func (w *Watch) askBacklog(ctx context.Context, provider string) error {
 	backlog, err := consumer.Pending(ctx, w.JS, provider)
-	switch {
-	case err == nil:
-		a.known, a.waiting, a.oldest = true, uint64(backlog.Pending), backlog.Oldest
-	case !isMissing(err):
-		return answer{}, err
+	if err != nil && !isMissing(err) {
+		return err
 	}
-	if a.letters, err = dlq.Count(ctx, w.JS, provider); err != nil && !isMissing(err) {
-		return answer{}, err
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.alive = true
+	w.answers[provider] = answer{known: err == nil, waiting: uint64(backlog.Pending), oldest: backlog.Oldest, paused: backlog.PausedUntil, at: time.Now()}
+	return nil
+}
+
+// askLetters takes over how many letters there are: none without a stream.
+func (w *Watch) askLetters(ctx context.Context, provider string) error {
+	letters, err := dlq.Count(ctx, w.JS, provider)
+	if err != nil && !isMissing(err) {
+		return err
 	}
-	return a, nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.alive = true
+	w.letters[provider] = letters
+	return nil
 }
 
 func isMissing(err error) bool {
@@ -101,4 +119,35 @@ func plain(err error) string {
 		return "JetStream does not answer: it is off or without a leader, or this user may not ask"
 	}
 	return err.Error()
+}
+
+// lost is why there is no connection, one line for a person; empty: there is one.
+func lost(nc *nats.Conn) string {
+	switch {
+	case nc.IsConnected():
+		return ""
+	case refusesLogin(nc.LastError()):
+		return "NATS refuses the credentials; the connection is tried again with them"
+	}
+	return "NATS is away; the connection is being made again"
+}
+
+// refusesLogin knows a refusal by the words of the protocol too: at a
+// reconnect the client keeps the server's own error, not its sentinel.
+func refusesLogin(err error) bool {
+	for _, refusal := range []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired} {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	if err == nil {
+		return false
+	}
+	said := strings.TrimPrefix(strings.ToLower(err.Error()), "nats: ")
+	for _, refusal := range []string{nats.AUTHORIZATION_ERR, nats.AUTHENTICATION_EXPIRED_ERR, nats.AUTHENTICATION_REVOKED_ERR, nats.ACCOUNT_AUTHENTICATION_EXPIRED_ERR} {
+		if strings.HasPrefix(said, refusal) {
+			return true
+		}
+	}
+	return false
 }

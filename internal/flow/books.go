@@ -21,7 +21,7 @@ const (
 type books struct {
 	since     time.Time
 	fromZero  time.Time // a pod that started later counts from 0, another from its first announcement
-	round     int       // goes on only while announcements can be heard
+	round     int       // goes on only while the broker gives a sign of life
 	pods      map[string]*pod
 	providers map[string]*account
 }
@@ -35,9 +35,10 @@ type account struct {
 // pod is what one worker has announced. It is remembered after its end, for
 // that it is not counted again.
 type pod struct {
-	fresh     bool      // it started under our eyes
-	heard     time.Time // last
-	round     int       // the same
+	fresh     bool          // it started under our eyes
+	heard     time.Time     // last
+	age       time.Duration // at its last announcement, by its own clock
+	round     int           // the same
 	ended     bool
 	providers map[string]*tally
 }
@@ -71,14 +72,28 @@ func (b *books) hear(now time.Time, a *Announcement) {
 		}
 		p = &pod{fresh: !now.Add(-a.age()).Before(b.fromZero), providers: map[string]*tally{}}
 		b.pods[a.Pod] = p
+	} else if !p.mayBe(now, a) {
+		return
 	}
-	p.heard, p.round, p.ended = now, b.round, a.Ended
+	p.heard, p.age, p.round, p.ended = now, a.age(), b.round, a.Ended
 	for name, figures := range a.Providers {
 		if account := b.providers[name]; account != nil {
 			delivered, dead := p.note(name, a.age(), figures)
 			account.add(now.Sub(b.since), delivered, dead)
 		}
 	}
+}
+
+// mayBe tells whether a pod can have come so far since it was last heard. Its
+// clock and ours must both allow it.
+func (p *pod) mayBe(now time.Time, a *Announcement) bool {
+	passed := min(now.Sub(p.heard), a.age()-p.age)
+	for name, figures := range a.Providers {
+		if t := p.providers[name]; t != nil && !possible(t.Figures, figures, passed) {
+			return false
+		}
+	}
+	return true
 }
 
 // note takes over a pod's figures and returns what they have grown by.
@@ -111,7 +126,7 @@ func (t *tally) rate() float64 {
 		return 0
 	}
 	first, last := t.samples[0], t.samples[len(t.samples)-1]
-	return float64(last.delivered-first.delivered) / (last.age - first.age).Seconds()
+	return min(mostRate, float64(last.delivered-first.delivered)/(last.age-first.age).Seconds())
 }
 
 // add stops at the largest number there is, so that no count ever goes down.
@@ -124,6 +139,16 @@ func (a *account) add(passed time.Duration, delivered, dead uint64) {
 
 // live tells whether a pod is still there.
 func (b *books) live(p *pod) bool { return !p.ended && b.round-p.round <= silentRounds }
+
+// goOn gives the pods that were there when the broker went away their rounds
+// anew: they too have to find it again.
+func (b *books) goOn() {
+	for _, p := range b.pods {
+		if b.live(p) {
+			p.round = b.round
+		}
+	}
+}
 
 // makeRoom forgets the pod that was heard the longest ago when there are too
 // many. Should it come back it must not count from 0 once more, and neither

@@ -19,15 +19,18 @@ type Snapshot struct {
 	Providers []Provider // in the order of event.Providers, always all of them
 }
 
-// Provider is the flow to one provider, over all pods.
+// Provider is the flow to one provider, over all pods. While the broker is
+// away its last known figures stand, and only Oldest goes on.
 type Provider struct {
 	Name            string
 	Pods            int           // workers that serve it: announced within the last three rounds
 	Known           bool          // Waiting and Oldest are known; false: no consumer yet, or the broker never answered
 	Waiting         uint64        // events not acknowledged, those handed out included
 	Oldest          time.Duration // how long the oldest has waited; 0 when none waits
+	PausedUntil     time.Time     // an operator paused the consumer until then; zero: not paused
 	Letters         uint64
-	Rate            float64 // deliveries a second over the last ten seconds or so
+	LettersKnown    bool    // false: the broker never said how many; a stream that is missing has none, which is known
+	Rate            float64 // deliveries a second over the last ten seconds or so; finite, never negative
 	Delivered, Dead uint64  // since Since
 	OpenCalls       int
 	Permits         []Permit // held ones, by number; only CleverTap has any

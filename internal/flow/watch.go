@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ type Settings struct {
 	JS    jetstream.JetStream
 	Log   *slog.Logger  // nil: silence
 	Every time.Duration // a round: between two questions to the broker; 0: Every
+	Wait  time.Duration // how long one round of questions may take; 0: 5 s
 }
 
 // Watch listens to the workers and asks the broker. All methods are safe for
@@ -47,8 +49,10 @@ type Watch struct {
 
 	mu      sync.Mutex
 	books   *books
+	alive   bool // the broker gave a sign of life in this round
 	answers map[string]answer
-	refused string // why the broker did not answer the last time; empty: it did
+	letters map[string]uint64 // those that are known
+	refused [questions]string // why the broker did not answer the last time; empty: it did
 	last    Snapshot
 	changed chan struct{} // closed and replaced at each snapshot
 }
@@ -61,11 +65,14 @@ func NewWatch(s Settings) *Watch {
 	if s.Every == 0 {
 		s.Every = Every
 	}
+	if s.Wait == 0 {
+		s.Wait = askTimeout
+	}
 	board := fleet.NewBoard(fleet.BoardSettings{JS: s.JS, Bucket: consumer.FleetBucket, Log: s.Log})
 	w := &Watch{
 		Settings: s, board: board, holds: fleet.NewHolds(board, "", fleet.Schedule{}, 0, s.Log),
 		permits: map[string]*fleet.Permits{}, news: make(chan struct{}, 1),
-		books: newBooks(time.Now()), answers: map[string]answer{}, changed: make(chan struct{}),
+		books: newBooks(time.Now()), answers: map[string]answer{}, letters: map[string]uint64{}, changed: make(chan struct{}),
 	}
 	for _, name := range event.Providers() {
 		w.permits[name] = fleet.NewPermits(fleet.PermitSettings{Board: board, Provider: name, Log: s.Log})
@@ -90,7 +97,8 @@ func (w *Watch) Run(ctx context.Context) error {
 	running, stop := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	all.Go(func() { w.board.Run(running) })
-	all.Go(func() { w.ask(running) })
+	all.Go(func() { w.ask(running, ofBacklog, w.askBacklog) })
+	all.Go(func() { w.ask(running, ofLetters, w.askLetters) })
 	all.Go(func() { w.keepShowing(running) })
 	err = w.listen(running, heard)
 	stop()
@@ -144,10 +152,14 @@ func (w *Watch) listen(ctx context.Context, heard *nats.Subscription) error {
 		case err != nil:
 			return fmt.Errorf("listen on %s: %w", Subject, err)
 		}
-		if a := read(message.Data); a != nil {
-			w.mu.Lock()
+		a := read(message.Data)
+		w.mu.Lock()
+		w.alive = true
+		if a != nil {
 			w.books.hear(time.Now(), a)
-			w.mu.Unlock()
+		}
+		w.mu.Unlock()
+		if a != nil {
 			w.tell()
 		}
 	}
@@ -172,11 +184,7 @@ func (w *Watch) keepShowing(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-round.C:
-			w.mu.Lock()
-			if w.JS.Conn().IsConnected() { // else nobody could be heard
-				w.books.round++
-			}
-			w.mu.Unlock()
+			w.endRound()
 			continue
 		case <-w.news:
 		case <-changed:
@@ -188,20 +196,37 @@ func (w *Watch) keepShowing(ctx context.Context) {
 	}
 }
 
-// show makes the next snapshot.
-func (w *Watch) show() {
-	now := time.Now()
+// endRound counts the round against silent pods, if they could be heard: a
+// network that swallows everything keeps the connection up for minutes.
+func (w *Watch) endRound() {
+	lost := lost(w.JS.Conn())
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	next := Snapshot{At: now, Since: w.books.since, Away: w.refused}
-	if !w.JS.Conn().IsConnected() {
-		next.Away = "NATS is away; the connection is being made again"
+	if w.alive && lost == "" {
+		w.books.round++
 	}
-	for _, name := range event.Providers() {
+	w.alive = false
+}
+
+// show makes the next snapshot.
+func (w *Watch) show() {
+	lost := lost(w.JS.Conn()) // not under the lock: it may wait for an attempt to connect
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	next := Snapshot{At: now, Since: w.books.since, Away: cmp.Or(lost, w.refused[ofBacklog], w.refused[ofLetters])}
+	if next.Away == "" && w.last.Away != "" {
+		w.books.goOn()
+	}
+	for i, name := range event.Providers() {
 		p := Provider{Name: name}
-		w.answers[name].show(now, next.Away != "", &p)
+		w.answers[name].show(now, &p)
+		p.Letters, p.LettersKnown = w.letters[name]
 		w.books.show(now, &p)
-		p.Permits = w.permitsOf(name)
+		known := false
+		if p.Permits, known = w.permitsOf(name); !known && next.Away != "" && len(w.last.Providers) > 0 {
+			p.Permits = w.last.Providers[i].Permits // the board forgets where it doubts
+		}
 		p.Hold, _ = w.holdOf(name)
 		next.Providers = append(next.Providers, p)
 	}
@@ -210,16 +235,16 @@ func (w *Watch) show() {
 	w.changed = make(chan struct{})
 }
 
-// permitsOf are those that somebody holds.
-func (w *Watch) permitsOf(provider string) []Permit {
-	var held []Permit
+// permitsOf are those that somebody holds; known is whether there are any at
+// all, held or free.
+func (w *Watch) permitsOf(provider string) (held []Permit, known bool) {
 	state := w.permits[provider].State()
 	for _, number := range slices.Sorted(maps.Keys(state)) {
 		if permit := state[number]; permit.Holder != "" {
 			held = append(held, Permit{Number: number, Holder: permit.Holder, Since: permit.Since})
 		}
 	}
-	return held
+	return held, len(state) > 0
 }
 
 // holdOf also returns a channel that is closed when anything in the fleet's
