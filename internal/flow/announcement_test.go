@@ -30,7 +30,15 @@ func TestWhatIsNoAnnouncement(t *testing.T) {
 		"more than there are":     {`{"pod":"a","providers":{"clevertap":{"dead":18446744073709551615}}}`, false},
 		"beyond any number":       {`{"pod":"a","providers":{"clevertap":{"dead":1e400}}}`, false},
 		"more calls than sockets": {`{"pod":"a","providers":{"clevertap":{"open_calls":4000000000}}}`, false},
-		"a cap of no account":     {`{"pod":"a","providers":{"clevertap":{"permit_cap":101}}}`, false},
+		"more calls than a pod's": {`{"pod":"a","providers":{"courier":{"open_calls":65536}}}`, false},
+		"as many as there may be": {`{"pod":"a","providers":{"courier":{"open_calls":1024}}}`, true},
+		"a cap of no account":     {`{"pod":"a","providers":{"clevertap":{"permit_cap":65}}}`, false},
+		"permits of no account":   {`{"pod":"a","providers":{"clevertap":{"permits":65}}}`, false},
+		"delivered too fast":      {`{"pod":"a","age_ms":2000,"providers":{"clevertap":{"delivered":30000001}}}`, false},
+		"dead too fast":           {`{"pod":"a","age_ms":2000,"providers":{"clevertap":{"dead":30000001}}}`, false},
+		"skipped too fast":        {`{"pod":"a","age_ms":2000,"providers":{"clevertap":{"skipped":30000001}}}`, false},
+		"as fast as may be":       {`{"pod":"a","age_ms":2000,"providers":{"clevertap":{"delivered":30000000}}}`, true},
+		"erased in bulk":          {`{"pod":"a","age_ms":2000,"providers":{"clevertap":{"erased":900000000000}}}`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
