@@ -37,7 +37,7 @@ func shared(field string, value jsontext.Value, valid bool) bool {
 	case "device.manufacturer":
 		return foldedIn(manufacturers(), text)
 	case "device.model":
-		return modelForm.MatchString(text) && digits(text) < 6
+		return modelForm.MatchString(text)
 	case "tracking.os_version":
 		return versionForm.MatchString(text)
 	case "device.app_id":
@@ -51,12 +51,12 @@ func shared(field string, value jsontext.Value, valid bool) bool {
 const longestTime = len("2006-01-02T15:04:05.999999999+07:00")
 
 // appForm is a name of reversed domains; modelForm a family of devices with
-// its numbers; versionForm three small numbers.
+// one number; versionForm three small numbers.
 var (
 	appForm   = regexp.MustCompile(`^(com|org|net|io|app|dev|eu|de|at|ch|fr|uk)(\.[A-Za-z][A-Za-z0-9_-]*)+$`)
 	modelForm = regexp.MustCompile(`^(SM-[A-Z][0-9]{3,4}[A-Z]{0,2}|` +
-		`(iPhone|iPad|iPod|Pixel|Nexus|Galaxy|Redmi|POCO|OnePlus)` +
-		`( (Pro|Max|Plus|[Mm]ini|Ultra|Air|Note|Tab|Lite|XL|SE|XR|XS|X|FE|5G)| ?[A-Z]?[0-9]{1,2}(,[0-9]{1,2}|[A-Za-z])?){0,4})$`)
+		`(iPhone|iPad|iPod|Pixel|Nexus|Galaxy|Redmi|POCO|OnePlus)( Note| Tab)?` +
+		`( ?[A-Z]?[0-9]{1,2}(,[0-9]{1,2}|[a-z])?)?( (Pro|Max|Plus|[Mm]ini|Ultra|Air|Lite|XL|SE|XR|XS|X|FE|5G)){0,3})$`)
 	versionForm = regexp.MustCompile(`^((Android|iOS|iPadOS) )?[1-9][0-9]?(\.[0-9]{1,2}){0,2}$`)
 )
 
