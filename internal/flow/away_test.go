@@ -120,31 +120,6 @@ func TestInABlackHoleTheLastKnownFiguresStand(t *testing.T) {
 	})
 }
 
-// The fleet's board forgets everything when it cannot tell what its bucket is
-// now; the watch does not forget the permits.
-func TestPermitsStandWhileJetStreamIsAway(t *testing.T) {
-	t.Parallel()
-	broker := start(t, server.Options{JetStream: true, StoreDir: t.TempDir()})
-	nc, js := brokertest.Connect(t, broker.ClientURL())
-	ensure(t, js)
-	put(t, js, "$KV."+consumer.FleetBucket+".permits.clevertap.0", `{"holder":"pod-1","nonce":"n","since":"2026-01-02T03:04:05Z","lease_ms":30000}`)
-	put(t, js, "$KV."+consumer.FleetBucket+".hold.courier", `{"reason":"throttled","since":"2026-01-02T03:04:05Z","until":"2026-01-02T03:05:05Z","pause_ms":60000}`)
-	w := watch(t, broker.ClientURL())
-	await(t, w, "permit and hold", func(s flow.Snapshot) bool {
-		return len(of(t, s, event.CleverTap).Permits) == 1 && of(t, s, event.Courier).Hold != nil
-	})
-	if err := broker.DisableJetStream(); err != nil {
-		t.Fatal(err)
-	}
-	await(t, w, "JetStream is away", func(s flow.Snapshot) bool { return s.Away != "" })
-	repeat(t, func() { _ = nc.Publish("$JS.EVENT.ADVISORY.STREAM.QUORUM_LOST.KV_"+consumer.FleetBucket, nil) }, w, func(s flow.Snapshot) bool {
-		return of(t, s, event.Courier).Hold == nil // the board has forgotten
-	})
-	if held := of(t, w.Now(), event.CleverTap).Permits; len(held) != 1 || held[0].Holder != "pod-1" {
-		t.Errorf("the last known permits do not stand: %+v", held)
-	}
-}
-
 // A user whose password was changed meanwhile is told so.
 func TestRefusedCredentialsAreSaid(t *testing.T) {
 	t.Parallel()
