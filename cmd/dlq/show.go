@@ -79,7 +79,7 @@ func printLetter(out io.Writer, l *dlq.Stored, veil *dlq.Veil, now time.Time) {
 		printf(out, "\nheaders of the event's message\n")
 		for _, name := range names {
 			for _, value := range l.Header[name] {
-				printf(out, "  %s: %s\n", printable(name), printable(veil.Value(value)))
+				printf(out, "  %s: %s\n", printable(veil.HeaderName(name)), printable(veil.Value(value)))
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/event"
@@ -259,4 +260,15 @@ func TestStopUnderWay(t *testing.T) {
 	o.get(erasing).want(t, http.StatusOK, phrase.Plural(300-int(stream.CachedInfo().State.Msgs), "event")+".")
 	o.get(purging).want(t, http.StatusOK, phrase.Plural(400-w.letters(), "letter")+" removed.")
 	o.get("/").want(t, http.StatusOK)
+}
+
+// A consumer that somebody has paused by hand is told of.
+func TestPaused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if _, err := w.Broker.JS.PauseConsumer(t.Context(), consumer.EventsStream, event.Courier, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	o := w.loggedIn("Maja")
+	o.until("/", "Courier is paused").want(t, http.StatusOK, "nats consumer resume TOKENS courier").lacks(t, "CleverTap is paused")
 }

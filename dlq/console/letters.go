@@ -149,7 +149,7 @@ func (c *Console) letterPage(w http.ResponseWriter, r *http.Request, s *session)
 			continue
 		}
 		for _, value := range l.Header[name] {
-			view.Headers = append(view.Headers, headerView{name, veil.Value(value)})
+			view.Headers = append(view.Headers, headerView{veil.HeaderName(name), veil.Value(value)})
 		}
 	}
 	c.show(w, http.StatusOK, "letter", view)

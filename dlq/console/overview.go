@@ -8,9 +8,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/event"
 	"github.com/tokenrelay/tokenrelay/internal/flow"
+	"github.com/tokenrelay/tokenrelay/internal/phrase"
 )
 
 // overview is what overview.html shows: what must be known first stands first.
@@ -142,6 +144,10 @@ func alerts(now flow.Snapshot) []alert {
 		if h := p.Hold; h != nil {
 			list = append(list, alert{ID: "held-" + p.Name, Title: name + " is held", Text: holdText(name, *h), Provider: p.Name, Hold: h})
 		}
+		if !p.PausedUntil.IsZero() {
+			list = append(list, alert{ID: "paused-" + p.Name, Title: name + " is paused", Text: "Somebody has paused its consumer at the broker until " +
+				phrase.When(p.PausedUntil) + ". Events wait and none dies. `nats consumer resume " + consumer.EventsStream + " " + p.Name + "` ends the pause."})
+		}
 		if p.Pods == 0 && p.Waiting > 0 && p.Known && now.Away == "" && now.At.Sub(now.Since) > settling {
 			list = append(list, alert{ID: "nobody-" + p.Name, Title: "No worker serves " + name,
 				Text: "Events wait and nobody delivers them. Start `worker run` with its credentials; nothing is lost meanwhile."})
@@ -189,6 +195,8 @@ func statusOf(p flow.Provider) (status, tone string) {
 	switch {
 	case p.Hold != nil:
 		return "held", "bad"
+	case !p.PausedUntil.IsZero():
+		return "paused", "bad"
 	case p.Pods == 0:
 		return "no worker", "idle"
 	case p.Rate > 0:

@@ -25,7 +25,7 @@ var rules = map[string]rule{
 	"dlq":        {"event internal/scan publisher", "backoff json nats sync", "a letter and its way back into the stream; who refused the event, and who decides, it may not know"},
 	"dlq/replay": {"consumer dlq event internal/phrase internal/scan publisher", "backoff json nats sync time", "puts letters back; which provider takes them it asks nobody but who hands in how"},
 	"dlq/console": {
-		"dlq dlq/erase dlq/replay event internal/flow internal/phrase", "nats time",
+		"consumer dlq dlq/erase dlq/replay event internal/flow internal/phrase", "nats time",
 		"pages, sessions and jobs; what happens to a letter is decided by the rooms beside it",
 	},
 	"dlq/erase": {"consumer dlq event internal/scan publisher", "json nats", "removes a person; how an event is delivered it refuses to know"},
