@@ -223,10 +223,11 @@ func (w *Watch) show() {
 		w.answers[name].show(now, &p)
 		p.Letters, p.LettersKnown = w.letters[name]
 		w.books.show(now, &p)
-		known := false
-		if p.Permits, known = w.permitsOf(name); !known && next.Away != "" && len(w.last.Providers) > 0 {
-			p.Permits = w.last.Providers[i].Permits // the board forgets where it doubts
+		held, known := w.permitsOf(name)
+		if !known && next.Away != "" && len(w.last.Providers) > 0 {
+			held = w.last.Providers[i].Permits // the board forgets where it doubts
 		}
+		p.Permits = held
 		p.Hold, _ = w.holdOf(name)
 		next.Providers = append(next.Providers, p)
 	}
