@@ -123,6 +123,9 @@ func (t *eraseTask) run(ctx context.Context, report func(progress)) (result, err
 	})
 	r := result{Good: err == nil && len(did.InHand) == 0,
 		Summary: fmt.Sprintf("Erased: %s and %s.", phrase.Plural(did.Letters, "letter"), phrase.Plural(did.Events, "event"))}
+	if ctx.Err() != nil {
+		r.Notes = append(r.Notes, "It was stopped before its end: erase once more for the rest.")
+	}
 	for _, provider := range slices.Sorted(maps.Keys(did.Erased)) {
 		told := "A worker has counted them (events_total, outcome erased)."
 		if did.Counted[provider] == 0 {
