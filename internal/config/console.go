@@ -3,7 +3,6 @@ package config
 import (
 	"net"
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -21,13 +20,7 @@ type Console struct {
 
 // AfterApply checks what kong's tags cannot say.
 func (c *Console) AfterApply(check *Check) error {
-	_, port, err := net.SplitHostPort(c.Addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	if err != nil && check.Sound("CONSOLE_ADDR") {
-		check.Problem("CONSOLE_ADDR", Quote(c.Addr), "must be host:port or :port, with a port from 0 to 65535")
-	}
+	check.addr("CONSOLE_ADDR", c.Addr)
 	if check.Sound("CONSOLE_ADDR", "CONSOLE_PASSWORD", "CONSOLE_PASSWORD_FILE") && !c.Local() && !c.Password.IsSet() {
 		check.Problem("CONSOLE_PASSWORD", "not set", "must be given (or CONSOLE_PASSWORD_FILE) when CONSOLE_ADDR ("+c.Addr+") is not loopback")
 	}
@@ -39,14 +32,7 @@ func (c *Console) AfterApply(check *Check) error {
 			check.Problem("CONSOLE_HOSTS", Quote(name), "must be names such as console.example.com, without scheme and port, separated by commas")
 		}
 	}
-	switch {
-	case c.TLSCert == "" && c.TLSKey != "":
-		check.Problem("CONSOLE_TLS_CERT", "not set", "must be given together with CONSOLE_TLS_KEY")
-	case c.TLSCert != "" && c.TLSKey == "":
-		check.Problem("CONSOLE_TLS_KEY", "not set", "must be given together with CONSOLE_TLS_CERT")
-	case c.TLSCert != "":
-		check.pair("CONSOLE_TLS_CERT", c.TLSCert, "CONSOLE_TLS_KEY", c.TLSKey)
-	}
+	check.pair("CONSOLE_TLS_CERT", c.TLSCert, "CONSOLE_TLS_KEY", c.TLSKey)
 	return nil
 }
 

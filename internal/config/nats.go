@@ -90,14 +90,7 @@ func (n *NATS) checkUser(check *Check) {
 }
 
 func (n *NATS) checkTLS(check *Check) {
-	switch {
-	case n.TLSCert == "" && n.TLSKey != "":
-		check.Problem("NATS_TLS_CERT", "not set", "must be given together with NATS_TLS_KEY")
-	case n.TLSCert != "" && n.TLSKey == "":
-		check.Problem("NATS_TLS_KEY", "not set", "must be given together with NATS_TLS_CERT")
-	case n.TLSCert != "":
-		check.pair("NATS_TLS_CERT", n.TLSCert, "NATS_TLS_KEY", n.TLSKey)
-	}
+	check.pair("NATS_TLS_CERT", n.TLSCert, "NATS_TLS_KEY", n.TLSKey)
 	if n.TLSCA == "" {
 		return
 	}
@@ -109,8 +102,19 @@ func (n *NATS) checkTLS(check *Check) {
 	}
 }
 
-// pair checks a certificate and its key, each by the variable that names it.
+// pair checks a certificate and its key, both or none, each by the variable
+// that names it.
 func (c *Check) pair(certVariable, certFile, keyVariable, keyFile string) {
+	switch {
+	case certFile == "" && keyFile == "":
+		return
+	case certFile == "":
+		c.Problem(certVariable, "not set", "must be given together with "+keyVariable)
+		return
+	case keyFile == "":
+		c.Problem(keyVariable, "not set", "must be given together with "+certVariable)
+		return
+	}
 	cert, certErr := os.ReadFile(certFile)
 	if certErr != nil {
 		c.Problem(certVariable, Quote(certFile), "cannot be read: "+cause(certErr))

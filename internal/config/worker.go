@@ -23,14 +23,19 @@ type HTTP struct {
 
 // AfterApply checks what kong's tags cannot say.
 func (h *HTTP) AfterApply(check *Check) error {
-	_, port, err := net.SplitHostPort(h.Addr)
+	check.addr("HTTP_ADDR", h.Addr)
+	return nil
+}
+
+// addr checks where a server is to listen, by the variable that names it.
+func (c *Check) addr(variable, addr string) {
+	_, port, err := net.SplitHostPort(addr)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
-	if err != nil && check.Sound("HTTP_ADDR") {
-		check.Problem("HTTP_ADDR", Quote(h.Addr), "must be host:port or :port, with a port from 0 to 65535")
+	if err != nil && c.Sound(variable) {
+		c.Problem(variable, Quote(addr), "must be host:port or :port, with a port from 0 to 65535")
 	}
-	return nil
 }
 
 // Streams is how streams, consumers and the fleet's bucket are made.
