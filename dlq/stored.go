@@ -1,19 +1,15 @@
 package dlq
 
 import (
-	"bytes"
 	"fmt"
-	"maps"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/nats-io/nats.go"
 
 	"github.com/tokenrelay/tokenrelay/internal/scan"
-	"github.com/tokenrelay/tokenrelay/publisher"
 )
 
 // Stored is a letter as the stream has it.
@@ -70,39 +66,4 @@ func moment(h nats.Header, name string, otherwise time.Time) time.Time {
 		return t
 	}
 	return otherwise
-}
-
-// Exported is the letter in the form that `dlq export` writes and
-// `publisher import` reads.
-func (l *Stored) Exported() publisher.ExportedLetter {
-	e := publisher.ExportedLetter{Provider: l.Provider, Headers: l.Header}
-	if e.Headers.Get(HeaderID) == "" {
-		e.Headers = nats.Header{HeaderID: {l.ID}}
-		maps.Copy(e.Headers, l.Header)
-	}
-	if body := jsontext.Value(l.Body); body.IsValid() && !bytes.ContainsAny(body, "\r\n") && len(bytes.TrimSpace(body)) == len(body) {
-		e.Body = body
-	} else {
-		e.BodyBase64 = l.Body
-	}
-	return e
-}
-
-// AppendExport appends the letter's line of `dlq export`, newline included.
-// The body is written as it is: an encoder would take white space out of it.
-func (l *Stored) AppendExport(line []byte) ([]byte, error) {
-	e := l.Exported()
-	body := e.Body
-	if body != nil {
-		e.Body = jsontext.Value("null")
-	}
-	text, err := json.Marshal(e, json.Deterministic(true))
-	if err != nil {
-		return line, fmt.Errorf("letter %s: %w", l.ID, err)
-	}
-	if body != nil {
-		text = bytes.TrimSuffix(text, []byte("null}"))
-		text = append(append(text, body...), '}')
-	}
-	return append(append(line, text...), '\n'), nil
 }

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 
-	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/internal/config"
 	"github.com/tokenrelay/tokenrelay/internal/phrase"
 )
@@ -50,31 +47,10 @@ func (c *exportCommand) Run(ctx context.Context, std streams) (err error) {
 		defer func() { err = errors.Join(err, file.Close()) }()
 		out = file
 	}
-	n, err := export(ctx, d, filter, through, out)
+	n, err := d.letters.Export(ctx, filter, through, out, func(int) {})
 	if err != nil {
 		return fmt.Errorf("after %s: %w", phrase.Plural(n, "letter"), err)
 	}
 	printf(std.err, "%s exported, with all that is personal in them; they stay in the stream. `publisher import` puts them back, each to its own provider\n", phrase.Plural(n, "letter"))
 	return nil
-}
-
-func export(ctx context.Context, d *desk, filter dlq.Filter, through uint64, out io.Writer) (n int, err error) {
-	if through == 0 {
-		return 0, nil
-	}
-	w := bufio.NewWriterSize(out, 1<<16)
-	var line []byte
-	for l, err := range d.letters.Letters(ctx, filter, through, dlq.Whole) {
-		if err == nil {
-			line, err = l.AppendExport(line[:0])
-		}
-		if err == nil {
-			_, err = w.Write(line)
-		}
-		if err != nil {
-			return n, errors.Join(err, w.Flush())
-		}
-		n++
-	}
-	return n, w.Flush()
 }

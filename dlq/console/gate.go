@@ -85,10 +85,10 @@ func (g *gate) try(ctx context.Context, from caller, right func() bool) (bool, e
 		}
 		wait := p.free.Sub(now)
 		g.mu.Unlock()
-		err := sleep(ctx, wait)
+		waited := pause(ctx, wait)
 		g.mu.Lock()
-		if err != nil {
-			return false, err
+		if !waited {
+			return false, context.Cause(ctx)
 		}
 	}
 	now := time.Now()
@@ -104,17 +104,6 @@ func (g *gate) try(ctx context.Context, from caller, right func() bool) (bool, e
 	p.free = now.Add(min(g.firstPenalty<<min(p.wrong, 10), g.mostPenalty))
 	p.wrong++
 	return false, nil
-}
-
-func sleep(ctx context.Context, wait time.Duration) error {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // enter finds a place or makes one; the caller holds the lock.

@@ -16,10 +16,18 @@ type jobPageView struct {
 	Job jobView
 }
 
-func (c *Console) jobPage(w http.ResponseWriter, r *http.Request, s *session) {
+// job is the job of an address; without one the request is answered.
+func (c *Console) job(w http.ResponseWriter, r *http.Request, s *session) *job {
 	j := c.jobs.find(r.PathValue("id"))
 	if j == nil {
 		c.problem(w, s, http.StatusNotFound, "This job is not known any more. The console keeps the last "+fmt.Sprint(mostEnded)+", until it is started anew.")
+	}
+	return j
+}
+
+func (c *Console) jobPage(w http.ResponseWriter, r *http.Request, s *session) {
+	j := c.job(w, r, s)
+	if j == nil {
 		return
 	}
 	c.show(w, http.StatusOK, "job", c.jobPageView(j, s))
@@ -102,9 +110,8 @@ func (c *Console) newErase(w http.ResponseWriter, r *http.Request, s *session) {
 // ordered is the job of a request that the operator may go on with. What must
 // be ticked is, or the request is answered.
 func (c *Console) ordered(w http.ResponseWriter, r *http.Request, s *session) *job {
-	j := c.jobs.find(r.PathValue("id"))
+	j := c.job(w, r, s)
 	if j == nil {
-		c.problem(w, s, http.StatusNotFound, "This job is not known any more.")
 		return nil
 	}
 	if v := j.view(); v.State == asking && v.Preview.Final != "" && r.PostFormValue("final") == "" {
@@ -147,9 +154,8 @@ func (c *Console) conduct(j *job, t task, operator string) error {
 }
 
 func (c *Console) stopJob(w http.ResponseWriter, r *http.Request, s *session) {
-	j := c.jobs.find(r.PathValue("id"))
+	j := c.job(w, r, s)
 	if j == nil {
-		c.problem(w, s, http.StatusNotFound, "This job is not known any more.")
 		return
 	}
 	if !j.view().State.ended() {

@@ -211,25 +211,25 @@ func statusOf(p flow.Provider) (status, tone string) {
 type plot struct {
 	Path  string
 	Total uint64
-	Most  uint64 // the highest bar
 }
 
 const plotWidth, plotHeight = 240, 40
 
 func newPlot(points []flow.Point, of func(flow.Point) uint64) plot {
 	var p plot
+	highest := uint64(0)
 	for _, point := range points {
 		p.Total += of(point)
-		p.Most = max(p.Most, of(point))
+		highest = max(highest, of(point))
 	}
-	if p.Most == 0 {
+	if highest == 0 {
 		return p
 	}
 	var b strings.Builder
 	step := float64(plotWidth) / float64(len(points))
 	for i, point := range points {
 		if n := of(point); n > 0 {
-			height := max(1, float64(n)/float64(p.Most)*plotHeight)
+			height := max(1, float64(n)/float64(highest)*plotHeight)
 			fmt.Fprintf(&b, "M%.1f %dv-%.1fh%.1fv%.1fz", float64(i)*step, plotHeight, height, step*0.85, height)
 		}
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/internal/phrase"
 )
 
@@ -53,7 +52,6 @@ func parsePages() (*template.Template, error) {
 		"span":      phrase.Span,
 		"rfc3339":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"provider":  providerName,
-		"explain":   dlq.Explain,
 		"capital":   capital,
 		"spans":     spans,
 		"most":      func(rows []row) []row { return rows[:min(len(rows), mostRows)] },

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -76,30 +75,15 @@ func (t *exportTask) look(ctx context.Context) (preview, error) {
 const showEvery = 200
 
 func (t *exportTask) run(ctx context.Context, report func(progress)) (result, error) {
-	n := 0
-	tell := func() {
+	tell := func(n int) {
 		report(progress{Text: phrase.Plural(n, "letter") + " written", Done: n, Total: t.total})
 	}
-	out := bufio.NewWriterSize(t.out, 1<<16)
-	var text []byte
-	var failure error
-	for l, err := range t.letters.Letters(ctx, t.filter, t.through, dlq.Whole) {
-		if err == nil {
-			text, err = l.AppendExport(text[:0])
+	n, failure := t.letters.Export(ctx, t.filter, t.through, t.out, func(n int) {
+		if n%showEvery == 0 {
+			tell(n)
 		}
-		if err == nil {
-			_, err = out.Write(text)
-		}
-		if err != nil {
-			failure = err
-			break
-		}
-		if n++; n%showEvery == 0 {
-			tell()
-		}
-	}
-	failure = errors.Join(failure, out.Flush())
-	tell()
+	})
+	tell(n)
 	r := result{Good: failure == nil, Summary: phrase.Plural(n, "letter") + " exported."}
 	if failure != nil {
 		r.Summary = phrase.Plural(n, "letter") + " written, and then the download was cut off."
