@@ -10,10 +10,23 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// change sets a key that still has the given revision (0: it was never there)
-// to a value, or deletes it when that is nil. Refused, it returns what stands
-// there instead; an error says nothing about whether the change was made.
-type change func(ctx context.Context, key string, value []byte, revision uint64) (next uint64, standing *record, err error)
+// change sets a key to a value, or deletes it when that is nil, as long as what
+// it is to come after still holds. Refused, it returns what stands there
+// instead; an error says nothing about whether the change was made.
+type change func(ctx context.Context, key string, value []byte, after after) (next uint64, standing *record, err error)
+
+// after is the state that a change is for.
+type after struct {
+	header string // what the server compares
+	last   uint64
+}
+
+// revisionOf is a key that was not changed since, 0: that is not there.
+func revisionOf(revision uint64) after { return after{jetstream.ExpectedLastSubjSeqHeader, revision} }
+
+// nothingSince is a bucket in which no key at all was written since, 0: ever.
+// Purges do not undo that.
+func nothingSince(revision uint64) after { return after{jetstream.ExpectedLastSeqHeader, revision} }
 
 // wrongLastSequenceReplicated is the refusal of a replicated stream that still
 // has the competing write in flight.
@@ -22,13 +35,13 @@ const wrongLastSequenceReplicated jetstream.ErrorCode = 10164
 // overJetStream changes a bucket's keys. The client's own KeyValue would read
 // back from any replica after a refusal.
 func overJetStream(nc *nats.Conn, bucket string) change {
-	return func(ctx context.Context, key string, value []byte, revision uint64) (uint64, *record, error) {
+	return func(ctx context.Context, key string, value []byte, after after) (uint64, *record, error) {
 		message := nats.NewMsg("$KV." + bucket + "." + key)
 		message.Data = value
 		if value == nil {
 			message.Header.Set("KV-Operation", "DEL")
 		}
-		message.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(revision, 10))
+		message.Header.Set(after.header, strconv.FormatUint(after.last, 10))
 		answer, err := nc.RequestMsgWithContext(ctx, message)
 		if err != nil {
 			return 0, nil, err

@@ -59,7 +59,7 @@ type Board struct {
 	mu      sync.Mutex
 	records map[string]record
 	since   time.Time     // when this view began: since then the absent keys are absent
-	fresh   bool          // the bucket had never held anything when the first view of it was taken
+	virgin  bool          // the bucket had never held anything when the first view of it was taken
 	changed chan struct{} // closed and replaced at every change
 }
 
@@ -165,7 +165,7 @@ func (b *Board) watch(ctx context.Context, healthy func()) error {
 func (b *Board) wipe() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.since, b.fresh = time.Now(), false
+	b.since, b.virgin = time.Now(), false
 	clear(b.records)
 	b.wake()
 }
@@ -200,9 +200,9 @@ func (b *Board) begin(present map[string]bool, empty bool) {
 	defer b.mu.Unlock()
 	select {
 	case <-b.loaded:
-		b.fresh = false
+		b.virgin = false
 	default:
-		b.fresh = empty
+		b.virgin = empty
 		close(b.loaded)
 	}
 	b.since = time.Now()
@@ -247,20 +247,26 @@ func (b *Board) look(key string) (record, <-chan struct{}) {
 	return known, b.changed
 }
 
-// neverHeld reports whether a key was never there: the bucket was empty, since
-// ever, when this pod first saw it, and the key has not turned up since. A key
-// that did, and is gone now, was purged under somebody who may still go by it.
-func (b *Board) neverHeld(key string) bool {
+// unfounded reports whether the bucket may still be without its first record.
+// Only a write that the server accepts as the first proves it.
+func (b *Board) unfounded() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	_, turnedUp := b.records[key]
-	return b.fresh && !turnedUp
+	return b.virgin
 }
 
-// write changes key from the given revision (0: it was never there) by
-// compare-and-set; a nil state deletes it. The server's ack is the proof; a
-// *stale error carries what stands there instead, and the board shows it.
-func (b *Board) write(ctx context.Context, key string, state any, revision uint64) (uint64, error) {
+// founded takes down that the bucket has its first record. What is absent is
+// so from now on: whoever was first may still be about to write it.
+func (b *Board) founded() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.since, b.virgin = time.Now(), false
+}
+
+// write changes key by compare-and-set; a nil state deletes it. The server's
+// ack is the proof; a *stale error carries what stands there instead, and the
+// board shows it.
+func (b *Board) write(ctx context.Context, key string, state any, after after) (uint64, error) {
 	var value []byte
 	if state != nil {
 		encoded, err := json.Marshal(state)
@@ -271,7 +277,7 @@ func (b *Board) write(ctx context.Context, key string, state any, revision uint6
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	next, standing, err := b.change(ctx, key, value, revision)
+	next, standing, err := b.change(ctx, key, value, after)
 	if err != nil {
 		return 0, fmt.Errorf("write %s: %w", key, err)
 	}

@@ -120,12 +120,12 @@ func (h *Holds) Begin(ctx context.Context, provider string, cause Cause) bool {
 	pause := h.schedule.Pause(0, cause.Floor)
 	now := time.Now()
 	hold := Hold{Reason: cause.Reason, Detail: cause.Detail, Doubts: cause.Doubts, Since: now.UTC(), Until: now.Add(pause).UTC(), PauseMS: pause.Milliseconds()}
-	_, err := h.board.write(ctx, holdKey(provider), hold, rec.revision)
+	_, err := h.board.write(ctx, holdKey(provider), hold, revisionOf(rec.revision))
 	if s, ok := errors.AsType[*stale](err); ok {
 		if _, held := decodeHold(s.standing); held {
 			return false
 		}
-		_, err = h.board.write(ctx, holdKey(provider), hold, s.standing.revision)
+		_, err = h.board.write(ctx, holdKey(provider), hold, revisionOf(s.standing.revision))
 	}
 	if err != nil {
 		h.log.Warn("hold could not be shared with the fleet; this pod keeps it alone", "provider", provider, "err", err)
@@ -165,7 +165,7 @@ func (h *Holds) TryProbe(ctx context.Context, provider string, early bool) (*Pro
 		return nil, false
 	}
 	hold.Prober, hold.Probing = h.self, time.Now().UTC()
-	revision, err := h.board.write(ctx, holdKey(provider), hold, rec.revision)
+	revision, err := h.board.write(ctx, holdKey(provider), hold, revisionOf(rec.revision))
 	if err != nil {
 		return nil, false
 	}
@@ -174,7 +174,7 @@ func (h *Holds) TryProbe(ctx context.Context, provider string, early bool) (*Pro
 
 // Succeeded ends the hold for everybody.
 func (p *Probe) Succeeded(ctx context.Context) error {
-	_, err := p.holds.board.write(ctx, holdKey(p.provider), nil, p.revision)
+	_, err := p.holds.board.write(ctx, holdKey(p.provider), nil, revisionOf(p.revision))
 	return err
 }
 
@@ -185,7 +185,7 @@ func (p *Probe) Failed(ctx context.Context, cause Cause) error {
 	pause := p.holds.schedule.Pause(hold.Step, cause.Floor)
 	hold.Until, hold.PauseMS = time.Now().Add(pause).UTC(), pause.Milliseconds()
 	hold.Prober, hold.Probing = "", time.Time{}
-	_, err := p.holds.board.write(ctx, holdKey(p.provider), hold, p.revision)
+	_, err := p.holds.board.write(ctx, holdKey(p.provider), hold, revisionOf(p.revision))
 	return err
 }
 
@@ -194,7 +194,7 @@ func (p *Probe) Abandoned(ctx context.Context) error {
 	hold := p.hold
 	hold.Prober, hold.Probing = "", time.Time{}
 	hold.PauseMS = max(0, time.Until(hold.Until).Milliseconds())
-	_, err := p.holds.board.write(ctx, holdKey(p.provider), hold, p.revision)
+	_, err := p.holds.board.write(ctx, holdKey(p.provider), hold, revisionOf(p.revision))
 	return err
 }
 
@@ -205,7 +205,7 @@ func (h *Holds) Resume(ctx context.Context, provider string) (bool, error) {
 		if _, held := decodeHold(rec); !held {
 			return false, nil
 		}
-		_, err := h.board.write(ctx, holdKey(provider), nil, rec.revision)
+		_, err := h.board.write(ctx, holdKey(provider), nil, revisionOf(rec.revision))
 		if err == nil {
 			return true, nil
 		}

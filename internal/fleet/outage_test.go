@@ -18,10 +18,10 @@ type memory struct {
 	boards  []*Board
 }
 
-func (m *memory) change(_ context.Context, key string, value []byte, revision uint64) (uint64, *record, error) {
+func (m *memory) change(_ context.Context, key string, value []byte, after after) (uint64, *record, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if standing := m.records[key]; standing.revision != revision {
+	if standing := m.records[key]; standing.revision != after.last {
 		return 0, &standing, nil
 	}
 	m.last++

@@ -130,7 +130,7 @@ func (p *Permit) renew() error {
 		p.mu.Lock()
 		revision := p.revision
 		p.mu.Unlock()
-		next, err := p.from.Board.write(ctx, permitKey(p.from.Provider, p.number), p.record, revision)
+		next, err := p.from.Board.write(ctx, permitKey(p.from.Provider, p.number), p.record, revisionOf(revision))
 		if err == nil {
 			p.mu.Lock()
 			defer p.mu.Unlock()
@@ -184,7 +184,7 @@ func (p *Permit) GiveBack(ctx context.Context) {
 	free := PermitRecord{Since: time.Now().UTC(), Reserved: p.lend}
 	revision := p.revision
 	p.mu.Unlock()
-	_, err := p.from.Board.write(ctx, permitKey(p.from.Provider, p.number), free, revision)
+	_, err := p.from.Board.write(ctx, permitKey(p.from.Provider, p.number), free, revisionOf(revision))
 	p.from.mu.Lock()
 	delete(p.from.held, p.number)
 	if err != nil { // ours or not, it comes free when its lease is over

@@ -26,26 +26,25 @@ func TestTakeableAt(t *testing.T) {
 		return record{value: value, revision: 7, seen: seen}
 	}
 	for _, c := range []struct {
-		name  string
-		rec   record
-		fresh bool
-		want  time.Duration // after it was seen; 0: at once
+		name string
+		rec  record
+		want time.Duration // after it was seen; 0: at once
 	}{
-		{"absent in a bucket that never held anything", record{seen: seen}, true, 0},
-		{"absent in one that did: purged", record{seen: seen}, false, 30 * time.Second},
-		{"deleted", record{revision: 9, seen: seen}, false, 30 * time.Second},
-		{"unreadable", record{value: []byte("{"), revision: 9, seen: seen}, false, 30 * time.Second},
-		{"free", rec(PermitRecord{}), false, 0},
-		{"lent to us", rec(PermitRecord{Reserved: "us"}), false, 0},
-		{"lent to another", rec(PermitRecord{Reserved: "them"}), false, reserve},
-		{"held, for its own lease and not ours", rec(PermitRecord{Holder: "them", LeaseMS: 45_000}), false, 45 * time.Second},
-		{"held by our former self", rec(PermitRecord{Holder: "us", LeaseMS: 30_000}), false, 30 * time.Second},
+		{"absent: never there or purged", record{seen: seen}, reserve},
+		{"deleted", record{revision: 9, seen: seen}, reserve},
+		{"unreadable", record{value: []byte("{"), revision: 9, seen: seen}, reserve},
+		{"free", rec(PermitRecord{}), 0},
+		{"lent to us", rec(PermitRecord{Reserved: "us"}), 0},
+		{"lent to another", rec(PermitRecord{Reserved: "them"}), reserve},
+		{"held, for its own lease and not ours", rec(PermitRecord{Holder: "them", LeaseMS: 45_000}), 45 * time.Second},
+		{"put in place of a vanished one", rec(PermitRecord{Holder: nobody, LeaseMS: 30_000}), 30 * time.Second},
+		{"held by our former self", rec(PermitRecord{Holder: "us", LeaseMS: 30_000}), 30 * time.Second},
 	} {
 		want := time.Time{}
 		if c.want > 0 {
 			want = seen.Add(c.want)
 		}
-		if got := takeableAt(c.rec, "us", 30*time.Second, c.fresh); !got.Equal(want) {
+		if got := takeableAt(c.rec, "us"); !got.Equal(want) {
 			t.Errorf("%s: %v, want %v", c.name, got, want)
 		}
 	}

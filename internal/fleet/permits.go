@@ -68,16 +68,15 @@ func decodePermit(rec record) (PermitRecord, bool) {
 	return permit, true
 }
 
-// takeableAt is when a pod may take what it saw so: a free one at once, a held
-// one when its watcher has not seen it change for the whole of its own lease,
-// an absent one after a lease, since whoever held it may still believe so.
-func takeableAt(rec record, self string, lease time.Duration, fresh bool) time.Time {
+// takeableAt is when a pod may write over what it saw so: a free one at once, a
+// held one when its watcher has not seen it change for the whole of its own
+// lease. An absent one is only put in place, and not while the fleet's founder
+// may be about to.
+func takeableAt(rec record, self string) time.Time {
 	permit, present := decodePermit(rec)
 	switch {
-	case !present && fresh:
-		return time.Time{}
 	case !present:
-		return rec.seen.Add(lease)
+		return rec.seen.Add(reserve)
 	case permit.Holder != "":
 		return rec.seen.Add(time.Duration(permit.LeaseMS) * time.Millisecond)
 	case permit.Reserved != "" && permit.Reserved != self:
@@ -97,29 +96,45 @@ func (p *Permits) Take(ctx context.Context) (*Permit, error) {
 		return nil, context.Cause(ctx)
 	}
 	for {
-		number, rec, at, changed := p.next()
-		if wait := time.Until(at); wait > 0 || number < 0 {
-			if err := waitFor(ctx, changed, wait); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		// A little jitter: every waiting pod saw the same change.
-		if err := waitFor(ctx, nil, rand.N(3*time.Millisecond)); err != nil {
-			return nil, err
-		}
-		permit, err := p.tryTake(ctx, number, rec)
-		if err == nil {
+		permit, err := p.step(ctx)
+		if permit != nil {
 			return permit, nil
 		}
-		if _, ok := errors.AsType[*stale](err); ok {
-			continue // the board shows what stands there now
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
 		}
-		p.Log.Debug("permit not taken", "permit", number, "err", err)
-		if err := waitFor(ctx, nil, 100*time.Millisecond); err != nil {
-			return nil, err
+		if err != nil {
+			p.Log.Debug("permit not taken", "err", err)
+			_ = waitFor(ctx, nil, 100*time.Millisecond)
 		}
 	}
+}
+
+// step does what is next towards a permit: it waits, puts a missing record in
+// place, or takes one. Without both permit and error there is a next step.
+func (p *Permits) step(ctx context.Context) (*Permit, error) {
+	if p.Board.unfounded() {
+		return nil, p.found(ctx)
+	}
+	number, rec, at, changed := p.next()
+	if wait := time.Until(at); wait > 0 || number < 0 {
+		return nil, waitFor(ctx, changed, wait)
+	}
+	// A little jitter: every waiting pod saw the same change.
+	if err := waitFor(ctx, nil, rand.N(3*time.Millisecond)); err != nil {
+		return nil, err
+	}
+	var permit *Permit
+	var err error
+	if _, present := decodePermit(rec); present {
+		permit, err = p.tryTake(ctx, number, rec)
+	} else {
+		err = p.place(ctx, number, rec)
+	}
+	if _, refused := errors.AsType[*stale](err); refused {
+		return nil, nil // the board shows what stands there now
+	}
+	return permit, err
 }
 
 // next is the number to try for, or -1, and when.
@@ -132,12 +147,11 @@ func (p *Permits) next() (number int, rec record, at time.Time, changed <-chan s
 		if _, ours := p.held[n]; ours {
 			continue
 		}
-		key := permitKey(p.Provider, n)
-		seen, change := p.Board.look(key)
+		seen, change := p.Board.look(permitKey(p.Provider, n))
 		if changed == nil {
 			changed = change
 		}
-		if may := takeableAt(seen, p.Self, p.Lease, p.Board.neverHeld(key)); may.Before(at) {
+		if may := takeableAt(seen, p.Self); may.Before(at) {
 			number, rec, at = n, seen, may
 		}
 	}
@@ -159,7 +173,7 @@ func (p *Permits) tryTake(ctx context.Context, number int, rec record) (*Permit,
 		renewed: make(chan struct{}), ended: make(chan struct{}),
 	}
 	// Cut off, it may have been taken all the same and would wait out a lease.
-	revision, err := p.Board.write(context.WithoutCancel(ctx), permitKey(p.Provider, number), permit.record, rec.revision)
+	revision, err := p.Board.write(context.WithoutCancel(ctx), permitKey(p.Provider, number), permit.record, revisionOf(rec.revision))
 	if err != nil {
 		return nil, err
 	}

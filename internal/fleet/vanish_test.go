@@ -2,36 +2,106 @@ package fleet
 
 import (
 	"context"
+	"log/slog"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tokenrelay/tokenrelay/internal/broker/brokertest"
 )
 
-// A permit that vanishes under its holder is no permit that was never there,
-// however new the bucket was when this pod first saw it.
-func TestVanishedIsNotNew(t *testing.T) {
+// A permit that was taken and purged before another pod's watch brought it is
+// no permit that was never held, however new the bucket is in that pod's eyes.
+func TestWhatAPurgeSwallowedIsNotNew(t *testing.T) {
 	t.Parallel()
-	b := NewBoard(BoardSettings{JS: newWorld(t, long).js, Bucket: "none"})
-	b.begin(nil, true)
-	if !b.neverHeld("a") || !b.neverHeld("b") {
-		t.Error("in a new bucket no key was ever there")
+	for name, begin := range map[string]func(b *Board){
+		"a bucket seen before anything was in it": func(b *Board) { b.begin(nil, true) },
+		"an absence that was seen long ago": func(b *Board) {
+			b.begin(nil, false)
+			b.since = time.Now().Add(-time.Hour)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 900*time.Millisecond)
+			_, js := brokertest.Connect(t, w.url)
+			log := slog.New(slog.DiscardHandler)
+			blind := NewBoard(BoardSettings{JS: js, Bucket: bucket, Log: log}) // its watch brings nothing
+			begin(blind)
+			a, _ := w.join("a", 3)
+			for range 3 {
+				a.take(t)
+			}
+			stream, err := w.js.Stream(t.Context(), "KV_"+bucket)
+			if err != nil {
+				t.Fatal(err)
+			}
+			purged := time.Now()
+			if err := stream.Purge(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			b := pod{permits: NewPermits(PermitSettings{Board: blind, Provider: "clevertap", Cap: 3, Self: "b",
+				Lease: w.lease, Renewal: w.lease / 6, Call: w.lease / 3, Log: log})}
+			b.take(t)
+			if passed := time.Since(purged); passed < w.lease {
+				t.Errorf("taken %s after the purge, the lease is %s", passed, w.lease)
+			}
+		})
 	}
-	b.note("a", []byte("{}"), 1)
-	b.note("a", nil, 0) // a write was refused, and nothing stands there now
-	if b.neverHeld("a") {
-		t.Error("a key that was purged passes for new")
+}
+
+// Of many pods that find the bucket empty one is first, and all permits are
+// there at once for all of them: nobody waits out a lease.
+func TestOnePodFoundsTheFleet(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, time.Hour)
+	var pods []*pod
+	for i := range 4 {
+		p, _ := w.join(strings.Repeat("p", i+1), 3)
+		pods = append(pods, p)
 	}
-	b.note("b", nil, 7) // deleted
-	if b.neverHeld("b") {
-		t.Error("a key that was deleted passes for new")
+	took := make(chan *Permit)
+	ctx, cancel := context.WithCancel(t.Context())
+	var waiting sync.WaitGroup
+	for _, p := range pods {
+		waiting.Go(func() {
+			if permit, err := p.permits.Take(ctx); err == nil {
+				took <- permit
+			}
+		})
 	}
-	if !b.neverHeld("c") {
-		t.Error("the other keys are still new")
+	numbers := map[int]bool{}
+	for range 3 {
+		permit := <-took
+		defer permit.stop()
+		numbers[permit.Number()] = true
 	}
-	b.begin(nil, true) // the bucket was made again
-	if b.neverHeld("a") || b.neverHeld("c") {
-		t.Error("a bucket that was made again passes for new")
+	cancel()
+	waiting.Wait()
+	if len(numbers) != 3 {
+		t.Errorf("took %v, want 0, 1 and 2", numbers)
+	}
+}
+
+// A founder that died half-way leaves permits that nobody knows anything of:
+// they come back by themselves.
+func TestAHalfFoundedFleetIsCompleted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 900*time.Millisecond)
+	kv, err := w.js.KeyValue(t.Context(), bucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.PutString(t.Context(), permitKey("clevertap", 0), `{"since":"2026-01-01T00:00:00Z","reserved":"the founder"}`); err != nil {
+		t.Fatal(err)
+	}
+	p, _ := w.join("p", 3)
+	numbers := map[int]bool{p.take(t).Number(): true, p.take(t).Number(): true, p.take(t).Number(): true}
+	if len(numbers) != 3 {
+		t.Errorf("took %v, want 0, 1 and 2", numbers)
 	}
 }
 
