@@ -158,6 +158,21 @@ func TestExportByForm(t *testing.T) {
 	o.post(job+"/file").want(t, http.StatusSeeOther)
 }
 
+// A browser shows a file that ends without its end as a failed download. The
+// job's end must not be the connection's.
+func TestEveryExportEndsWhole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Die(dead(event.Courier, "http_400", "refused", names("a", 30)...)...)
+	o := w.loggedIn("Maja")
+	for range 40 {
+		job := o.order("export", "provider", "courier")
+		if file := o.post(job + "/file"); strings.Count(file.body, "\n") != 30 {
+			t.Fatalf("%d lines", strings.Count(file.body, "\n"))
+		}
+	}
+}
+
 // A person is found in both streams and removed from them; who it was is told
 // nowhere.
 func TestEraseByForm(t *testing.T) {

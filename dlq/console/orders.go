@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -183,9 +182,8 @@ func (c *Console) fileOfJob(w http.ResponseWriter, r *http.Request, s *session) 
 	w.Header().Set("Content-Type", "application/x-ndjson; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="letters-`+time.Now().UTC().Format("20060102-150405")+`.jsonl"`)
 	control := http.NewResponseController(w)
-	t.out = patient{w, control}
 	// Who stops it does not wait for a reader that has stalled.
-	defer context.AfterFunc(j.ctx, func() { _ = control.SetWriteDeadline(time.Now()) })()
+	t.out, t.cutOff = patient{w, control}, func() { _ = control.SetWriteDeadline(time.Now()) }
 	if err := c.conduct(j, t, s.operator); err != nil {
 		panic(http.ErrAbortHandler) // or half a file would look whole
 	}

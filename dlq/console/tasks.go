@@ -62,7 +62,8 @@ func (t *purgeTask) run(ctx context.Context, report func(progress)) (result, err
 // exportTask writes letters into a download; they stay in the stream.
 type exportTask struct {
 	chosen
-	out io.Writer // set before run
+	out    io.Writer // both set before run
+	cutOff func()    // ends a write that nobody reads
 }
 
 func (t *exportTask) look(ctx context.Context) (preview, error) {
@@ -78,11 +79,15 @@ func (t *exportTask) run(ctx context.Context, report func(progress)) (result, er
 	tell := func(n int) {
 		report(progress{Text: phrase.Plural(n, "letter") + " written", Done: n, Total: t.total})
 	}
+	following := context.AfterFunc(ctx, t.cutOff)
 	n, failure := t.letters.Export(ctx, t.filter, t.through, t.out, func(n int) {
 		if n%showEvery == 0 {
 			tell(n)
 		}
 	})
+	if !following() && failure == nil { // stopped at the very end, but that is not sent yet
+		failure = ctx.Err()
+	}
 	tell(n)
 	r := result{Good: failure == nil, Summary: phrase.Plural(n, "letter") + " exported."}
 	if failure != nil {
