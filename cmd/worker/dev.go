@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/tokenrelay/tokenrelay/internal/config"
 	"github.com/tokenrelay/tokenrelay/internal/dev"
@@ -29,21 +31,28 @@ func (c *devCommand) Run(ctx context.Context, std streams) error {
 	if c.Once && c.Log.Level == "info" { // a demo shows its books, not its log
 		c.Log.Level = "error"
 	}
-	page := ""
-	if !c.Once {
-		page = c.addr("127.0.0.1:8090")
+	world, err := c.start(ctx, std.env, logger(logOut, c.Log))
+	for errors.Is(err, syscall.EADDRINUSE) && ctx.Err() == nil { // it was free a moment ago
+		world, err = c.start(ctx, std.env, logger(logOut, c.Log))
 	}
-	world, err := dev.Start(ctx, dev.Settings{
-		Dir: c.Data, NATSAddr: c.addr("127.0.0.1:4222"), Console: page, Log: logger(logOut, c.Log),
-		Worker: func(natsURL string, fakes *sandbox.Server) (config.Worker, error) {
-			return c.worker(std.env, natsURL, fakes)
-		},
-	})
 	if err != nil {
 		return err
 	}
 	world.Welcome(std.out)
 	return errors.Join(c.load(ctx, world, std), world.Close())
+}
+
+func (c *devCommand) start(ctx context.Context, env []string, log *slog.Logger) (*dev.World, error) {
+	page := ""
+	if !c.Once {
+		page = c.addr("127.0.0.1:8090")
+	}
+	return dev.Start(ctx, dev.Settings{
+		Dir: c.Data, NATSAddr: c.addr("127.0.0.1:4222"), Console: page, Log: log,
+		Worker: func(natsURL string, fakes *sandbox.Server) (config.Worker, error) {
+			return c.worker(env, natsURL, fakes)
+		},
+	})
 }
 
 func (c *devCommand) load(ctx context.Context, world *dev.World, std streams) error {

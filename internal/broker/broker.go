@@ -130,7 +130,12 @@ func (b *Broker) start() error {
 	if !srv.ReadyForConnections(readyWithin) {
 		srv.Shutdown()
 		srv.WaitForShutdown()
-		return fmt.Errorf("broker: not ready on %s: is the port taken, and may the folder be written?", b.addr)
+		if taken, err := net.Listen("tcp", b.addr); err != nil {
+			return fmt.Errorf("broker: %w", err)
+		} else if err := taken.Close(); err != nil {
+			return fmt.Errorf("broker: %w", err)
+		}
+		return fmt.Errorf("broker: not ready on %s: may the folder be written?", b.addr)
 	}
 	b.srv = srv
 	b.addr = srv.Addr().String()
