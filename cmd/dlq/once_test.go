@@ -142,22 +142,19 @@ func TestReplayOfTwins(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "PROVIDERS=courier")
 	w.Worker()
-	for range 2 {
-		stream, err := w.Broker.JS.Stream(t.Context(), dlq.Stream)
-		if err != nil {
-			t.Fatal(err)
-		}
-		settings := stream.CachedInfo().Config
-		settings.Duplicates = 100 * time.Millisecond
-		if _, err := w.Broker.JS.UpdateStream(t.Context(), settings); err != nil {
-			t.Fatal(err)
-		}
-		<-time.After(150 * time.Millisecond)
+	stream, err := w.Broker.JS.Stream(t.Context(), dlq.Stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := stream.CachedInfo().Config
+	settings.Duplicates = 100 * time.Millisecond
+	if _, err := w.Broker.JS.UpdateStream(t.Context(), settings); err != nil {
+		t.Fatal(err)
+	}
+	brokertest.Eventually(t, "it is stored twice", func() bool {
 		w.Die(dlq.Letter{Provider: event.Courier, Code: "http_400", OriginSeq: 1_000_000, Body: []byte(only(event.Courier, "ann"))})
-	}
-	if n := len(w.letters()); n != 2 {
-		t.Fatalf("%d letters", n)
-	}
+		return len(w.letters()) == 2
+	})
 	w.dlq("", "replay", "--all", "--yes", "--trial", "0").want(t, 0, "1 replayed (1 delivered), 1 replayed before or by another run, 0 left")
 	w.once("ann")
 	if n := len(w.letters()); n != 0 {
@@ -183,8 +180,9 @@ func TestReplayThatTheStreamRemembers(t *testing.T) {
 	w.dlq("", "replay", "--all", "--yes", "--trial", "0").want(t, 1, "1 left: replayed within the last hour, and that replay was removed", "1 replayed (1 delivered), 1 left")
 	w.once("bob")
 	w.shortMemory()
-	<-time.After(200 * time.Millisecond)
-	w.dlq("", "replay", "--all", "--yes", "--trial", "0").want(t, 0, "1 replayed (1 delivered), 0 left")
+	brokertest.Eventually(t, "the stream has forgotten it", func() bool {
+		return strings.Contains(w.dlq("", "replay", "--all", "--yes", "--trial", "0").out, "1 replayed (1 delivered), 0 left")
+	})
 	w.once("ann", "bob")
 }
 

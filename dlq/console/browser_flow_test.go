@@ -109,6 +109,8 @@ func TestBrowserConsoleAway(t *testing.T) {
 	}
 	tab.WaitText("#lost", "The console does not answer. What you see is as old as this line; it goes on by itself when the console is back.")
 	tab.Check("the overview without its console")
+	const refused = "failed: GET /live"
+	brokertest.Eventually(t, "the page asks again in vain", func() bool { return strings.Contains(strings.Join(tab.Problems(), "\n"), refused) })
 
 	var err error
 	if w.console, err = console.New(again); err != nil { // the world ends it
@@ -117,6 +119,7 @@ func TestBrowserConsoleAway(t *testing.T) {
 	if err := w.console.Start(); err != nil {
 		t.Fatal(err)
 	}
+	tab.Expect(refused)
 	tab.Expect("status 401: GET /live")
 	tab.WaitText("h1", "Log in")
 	w.logIn(tab, "Ada")
