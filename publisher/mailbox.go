@@ -3,8 +3,10 @@ package publisher
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -67,9 +69,11 @@ func (b *mailbox) close() {
 
 // sending is a message that was handed to the connection.
 type sending struct {
-	key    string // of its inbox
-	answer <-chan reply
-	err    error // it was not
+	subject string
+	key     string // of its inbox
+	answer  <-chan reply
+	err     error // it was not
+	former  error // what the connection was last told of before
 }
 
 // post hands m to the connection. The error is one from classify.
@@ -80,13 +84,14 @@ func (b *mailbox) post(m *nats.Msg) sending {
 	case !b.nc.IsConnected():
 		return sending{err: ErrNotConnected} // or the client would buffer it, once each time we try
 	}
+	former := b.nc.LastError()
 	key, answer := b.expect()
 	err := b.nc.PublishMsg(&nats.Msg{Subject: m.Subject, Reply: b.prefix + key, Header: m.Header, Data: m.Data})
 	if err != nil {
 		b.forget(key)
 		return sending{err: classify(err)}
 	}
-	return sending{key: key, answer: answer}
+	return sending{subject: m.Subject, key: key, answer: answer, former: former}
 }
 
 // await waits for the answer until ctx is done or wait is over. The error is
@@ -102,10 +107,29 @@ func (b *mailbox) await(ctx context.Context, s sending, wait time.Duration) (pub
 	case r := <-s.answer:
 		return r.ack, r.err
 	case <-timer.C:
+		if err := b.refused(s); err != nil {
+			return puback{}, err
+		}
 		return puback{}, fmt.Errorf("%w within %s", errNoAnswer, wait)
 	case <-ctx.Done():
 		return puback{}, errNoAnswer
 	}
+}
+
+// refused is why no answer came, when the server does not let our user send
+// the message or hear the answer. It tells the connection, not the sender.
+func (b *mailbox) refused(s sending) error {
+	told := b.nc.LastError()
+	if !errors.Is(told, nats.ErrPermissionViolation) {
+		return nil
+	}
+	switch text := told.Error(); {
+	case !errors.Is(told, s.former) && strings.Contains(text, `Publish to "`+s.subject+`"`):
+		return fmt.Errorf("%w: to publish to %s", ErrNotAllowed, s.subject)
+	case strings.Contains(text, `Subscription to "`+b.prefix):
+		return fmt.Errorf("%w: %w: to subscribe to its inbox, %s>", errDeaf, ErrNotAllowed, b.prefix[:strings.Index(b.prefix, ".")+1])
+	}
+	return nil
 }
 
 func (b *mailbox) expect() (string, <-chan reply) {

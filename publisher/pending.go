@@ -70,7 +70,7 @@ func (p *Publisher) confirm(ctx context.Context, m *nats.Msg, now sending) (puba
 		if err == nil {
 			return nil
 		}
-		silent := errors.Is(err, errNoAnswer)
+		silent := errors.Is(err, errNoAnswer) || errors.Is(err, errDeaf)
 		if !silent || ctx.Err() == nil { // else it was cut short and says nothing
 			last = err
 		}
@@ -89,6 +89,8 @@ func (p *Publisher) confirm(ctx context.Context, m *nats.Msg, now sending) (puba
 	switch {
 	case err == nil:
 		return ack, nil
+	case final && maybe && errors.Is(last, ErrNotAllowed): // a former sending may have been
+		return puback{}, unconfirmed(last, nil)
 	case final:
 		return puback{}, fmt.Errorf("publisher: %w", last)
 	case maybe || last == nil:

@@ -253,6 +253,41 @@ func TestSilentBrokerLeavesTheEventUnconfirmed(t *testing.T) {
 	}
 }
 
+// The server tells a refusal to the connection and not to the sender, who would
+// wait and send again and again.
+func TestAMissingRightEndsTheSending(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		verb, denied, says string
+		unconfirmed        bool
+	}{
+		{"publish", "tokens.registered", "lacks a right: to publish to tokens.registered", false},
+		{"subscribe", "_INBOX.>", "lacks a right: to subscribe to its inbox, _INBOX.>", true},
+	} {
+		t.Run(c.verb, func(t *testing.T) {
+			t.Parallel()
+			s := brokertest.NewStrict(t, brokertest.Users(brokertest.Admin, brokertest.Without(c.verb, c.denied)))
+			declare(t, s.JS, nil)
+			_, js := brokertest.Connect(t, s.URL, nats.UserInfo("user", "u"))
+			p := open(t, js, publisher.Settings{AckWait: 100 * time.Millisecond, GiveUp: time.Hour})
+			_, err := p.Publish(bounded(t), sample(1))
+			if !errors.Is(err, publisher.ErrNotAllowed) || errors.Is(err, publisher.ErrUnconfirmed) != c.unconfirmed || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%v, want … %s", err, c.says)
+			}
+			// Granted, it goes on, also where the connection still remembers. An
+			// inbox is asked for once a connection.
+			s.Grant(brokertest.Users(brokertest.Admin, brokertest.Anything))
+			if c.verb == "subscribe" {
+				_, js = brokertest.Connect(t, s.URL, nats.UserInfo("user", "u"))
+				p = open(t, js, publisher.Settings{})
+			}
+			if _, err := p.Publish(bounded(t), sample(2)); err != nil {
+				t.Errorf("with the right: %v", err)
+			}
+		})
+	}
+}
+
 func TestLostAnswerIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	b := brokertest.New(t)

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/tokenrelay/tokenrelay/dlq/console"
 	"github.com/tokenrelay/tokenrelay/internal/config"
 	"github.com/tokenrelay/tokenrelay/internal/ops"
+	"github.com/tokenrelay/tokenrelay/internal/rights"
 )
 
 type consoleCommand struct {
@@ -21,12 +24,20 @@ const consoleGrace = 20 * time.Second
 
 // Run serves the console until told to stop.
 func (c *consoleCommand) Run(ctx context.Context, std streams) error {
-	d, err := connect(ctx, c.NATS, "console")
+	log := ops.NewLogger(std.err, c.Log.Level, c.Log.Format, isTerminal(std.err))
+	var told sync.Map // by right: who may only look asks in vain now and then
+	starting, started := context.WithCancelCause(ctx)
+	defer started(nil)
+	d, err := connect(starting, c.NATS, "console", func(refused *rights.Refusal) {
+		if _, before := told.LoadOrStore(refused.Right, true); !before {
+			log.Warn("NATS refuses", "err", refused)
+		}
+		started(refused)
+	})
 	if err != nil {
-		return err
+		return cmp.Or(context.Cause(starting), err)
 	}
 	defer d.close()
-	log := ops.NewLogger(std.err, c.Log.Level, c.Log.Format, isTerminal(std.err))
 	served, err := console.New(console.Settings{
 		Addr: c.Console.Addr, Hosts: c.Console.Hosts, Password: c.Console.Password.Reveal(),
 		TLSCert: c.Console.TLSCert, TLSKey: c.Console.TLSKey, Idle: c.Console.Session,

@@ -50,7 +50,7 @@ func (c *eraseCommand) Run(ctx context.Context, std streams) error {
 		}
 		*v.into = value
 	}
-	d, err := connect(ctx, c.NATS, "erase")
+	d, err := std.connect(ctx, c.NATS, "erase")
 	if err != nil {
 		return err
 	}

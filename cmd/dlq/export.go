@@ -26,7 +26,7 @@ func (c *exportCommand) Run(ctx context.Context, std streams) (err error) {
 		return err
 	}
 	filter.Limit = c.Limit
-	d, err := connect(ctx, c.NATS, "export")
+	d, err := std.connect(ctx, c.NATS, "export")
 	if err != nil {
 		return err
 	}

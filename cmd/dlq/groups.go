@@ -27,7 +27,7 @@ func (c *groupsCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	d, err := connect(ctx, c.NATS, "groups")
+	d, err := std.connect(ctx, c.NATS, "groups")
 	if err != nil {
 		return err
 	}

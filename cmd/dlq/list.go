@@ -29,7 +29,7 @@ func (c *listCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	d, err := connect(ctx, c.NATS, "list")
+	d, err := std.connect(ctx, c.NATS, "list")
 	if err != nil {
 		return err
 	}

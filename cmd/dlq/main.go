@@ -24,6 +24,7 @@ import (
 
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/internal/config"
+	"github.com/tokenrelay/tokenrelay/internal/rights"
 )
 
 func main() {
@@ -52,6 +53,7 @@ type streams struct {
 	stdin    io.Reader
 	out, err io.Writer
 	env      []string
+	end      context.CancelCauseFunc // ends the command, for what cannot become better
 }
 
 // The exit codes; config.Parse has the one for wrong usage, 2.
@@ -61,20 +63,24 @@ const (
 )
 
 func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	std := streams{bufio.NewReader(stdin), stdin, stdout, stderr, env}
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	std := streams{bufio.NewReader(stdin), stdin, stdout, stderr, env, end}
 	command, code := config.Parse("dlq", "Dead letters: see why, try the cure, replay.", &cli{}, args, env, stdout, stderr)
 	if command == nil {
 		return code
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	err := command.Run(std)
+	refused, isRefused := errors.AsType[*rights.Refusal](context.Cause(ctx))
 	switch {
 	case err == nil:
 		return exitOK
+	case isRefused:
+		err = refused
 	case errors.Is(err, errTold): // what went wrong is on the screen already
 		return exitFailure
-	}
-	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		err = errors.New("stopped")
 	}
 	_, _ = fmt.Fprintln(stderr, "dlq:", strings.ReplaceAll(err.Error(), "\n", "; "))
@@ -94,11 +100,26 @@ type desk struct {
 	letters *dlq.Reader
 }
 
-// connect opens the broker and finds the letters.
-func connect(ctx context.Context, settings config.NATS, command string) (*desk, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, errors.New("the broker does not answer"))
+// connect opens the broker and finds the letters. A refusal of what the command
+// cannot do without ends it at once: a refused question is never answered.
+func (std streams) connect(ctx context.Context, settings config.NATS, command string) (*desk, error) {
+	return connect(ctx, settings, command, func(refused *rights.Refusal) {
+		for _, needed := range []string{"_INBOX.", "$JS.API.", "tokens."} {
+			if strings.HasPrefix(refused.Subject, needed) {
+				std.end(refused)
+			}
+		}
+	})
+}
+
+func connect(ctx context.Context, settings config.NATS, command string, told func(*rights.Refusal)) (*desk, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, errors.New("the broker is there, but JetStream does not answer"))
 	defer cancel()
-	conn, err := settings.Connect(ctx, "tokenrelay dlq "+command)
+	conn, err := settings.Connect(ctx, "tokenrelay dlq "+command, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if refused := rights.RefusalOf(err); refused != nil {
+			told(refused)
+		}
+	}))
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +131,10 @@ func connect(ctx context.Context, settings config.NATS, command string) (*desk, 
 		}
 	}
 	conn.Close()
-	return nil, err
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return nil, rights.Explain(err)
 }
 
 func (d *desk) close() { d.conn.Close() }

@@ -19,7 +19,7 @@ func (c *purgeCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	d, err := connect(ctx, c.NATS, "purge")
+	d, err := std.connect(ctx, c.NATS, "purge")
 	if err != nil {
 		return err
 	}

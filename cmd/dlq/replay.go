@@ -69,7 +69,7 @@ func (c *replayCommand) Run(ctx context.Context, std streams) error {
 	if options.Filter, err = c.Chosen.read(std); err != nil {
 		return err
 	}
-	d, err := connect(ctx, c.NATS, "replay")
+	d, err := std.connect(ctx, c.NATS, "replay")
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ type showCommand struct {
 
 // Run shows every letter of the id; one as a rule.
 func (c *showCommand) Run(ctx context.Context, std streams) error {
-	d, err := connect(ctx, c.NATS, "show")
+	d, err := std.connect(ctx, c.NATS, "show")
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,8 @@ func BenchmarkImport(b *testing.B) {
 			b.SetBytes(int64(len(input)))
 			for b.Loop() {
 				b.StopTimer()
-				w := newWorldOn(b, brokertest.Start(b, broker.Settings{SyncAlways: sync}))
+				served := brokertest.Start(b, broker.Settings{SyncAlways: sync})
+				w := newWorldOn(b, served, []string{"NATS_URL=" + served.URL()})
 				file := w.write(b, "events.jsonl", input)
 				b.StartTimer()
 				w.run(bounded(b), "", "import", file).want(b, 0, "imported: 100000 events stored")

@@ -33,14 +33,16 @@ type world struct {
 	*brokertest.Broker
 	stream jetstream.Stream
 	dir    string
+	env    []string
 }
 
 func newWorld(t testing.TB, change ...func(*jetstream.StreamConfig)) *world {
 	t.Helper()
-	return newWorldOn(t, brokertest.New(t), change...)
+	b := brokertest.New(t)
+	return newWorldOn(t, b, []string{"NATS_URL=" + b.URL()}, change...)
 }
 
-func newWorldOn(t testing.TB, b *brokertest.Broker, change ...func(*jetstream.StreamConfig)) *world {
+func newWorldOn(t testing.TB, b *brokertest.Broker, env []string, change ...func(*jetstream.StreamConfig)) *world {
 	t.Helper()
 	if _, err := consumer.Ensure(t.Context(), b.JS, consumer.Topology{Provision: true}); err != nil {
 		t.Fatalf("declare the streams: %v", err)
@@ -56,7 +58,7 @@ func newWorldOn(t testing.TB, b *brokertest.Broker, change ...func(*jetstream.St
 	if err != nil {
 		t.Fatalf("stream of events: %v", err)
 	}
-	return &world{Broker: b, stream: stream, dir: t.TempDir()}
+	return &world{Broker: b, stream: stream, dir: t.TempDir(), env: env}
 }
 
 // ran is what a run of the program left.
@@ -67,7 +69,7 @@ type ran struct {
 
 func (w *world) run(ctx context.Context, stdin string, args ...string) ran {
 	var stdout, stderr bytes.Buffer
-	code := run(ctx, args, []string{"NATS_URL=" + w.URL()}, strings.NewReader(stdin), &stdout, &stderr)
+	code := run(ctx, args, w.env, strings.NewReader(stdin), &stdout, &stderr)
 	return ran{code, stdout.String(), stderr.String()}
 }
 

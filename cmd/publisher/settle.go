@@ -9,10 +9,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/event"
+	"github.com/tokenrelay/tokenrelay/internal/rights"
 	"github.com/tokenrelay/tokenrelay/publisher"
 )
 
@@ -98,8 +100,18 @@ func (im *importer) recover(ctx context.Context) error {
 	if err != nil || len(doubtful) == 0 {
 		return err
 	}
-	found, err := im.stored(ctx, doubtful)
+	looking, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	im.nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if refused := rights.RefusalOf(err); refused != nil {
+			end(refused) // a refused question is never answered
+		}
+	})
+	found, err := im.stored(looking, doubtful)
 	if err != nil {
+		if refused, ok := errors.AsType[*rights.Refusal](context.Cause(looking)); ok {
+			err = refused
+		}
 		return fmt.Errorf("look for what was stored after line %d: %w", im.at.Line, err)
 	}
 	im.known = found

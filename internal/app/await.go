@@ -11,6 +11,7 @@ import (
 
 	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/internal/ops"
+	"github.com/tokenrelay/tokenrelay/internal/rights"
 )
 
 // The longest pauses between two questions: a new leader is there within
@@ -24,7 +25,7 @@ const (
 // to who asks whether this pod is ready.
 type waiting struct {
 	log       *slog.Logger
-	rights    *rights
+	refusals  *refusals
 	readiness *ops.Readiness
 }
 
@@ -36,8 +37,8 @@ func await[T any](ctx context.Context, w *waiting, question func(context.Context
 		backoff.WithMaxInterval(standingPause), backoff.WithMaxElapsedTime(0))
 	defer w.readiness.SetWaiting("")
 	for {
-		answer, err := ask(ctx, w.rights, question)
-		_, refused := errors.AsType[*refusal](err)
+		answer, err := ask(ctx, w.refusals, question)
+		_, refused := errors.AsType[*rights.Refusal](err)
 		switch {
 		case err == nil:
 			return answer, nil

@@ -14,11 +14,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tokenrelay/tokenrelay/internal/ops"
+	"github.com/tokenrelay/tokenrelay/internal/rights"
 )
 
 func newWaiting() *waiting {
 	log := slog.New(slog.DiscardHandler)
-	return &waiting{log: log, rights: newRights(log), readiness: &ops.Readiness{}}
+	return &waiting{log: log, refusals: newRefusals(log), readiness: &ops.Readiness{}}
 }
 
 // answers are what JetStream says to one question after the other; the last
@@ -78,7 +79,7 @@ func TestAwaitAsksLessOftenForARight(t *testing.T) {
 		err         error
 		least, most int
 	}{
-		"a right":      {refusalOf(violation("Publish", "$JS.API.STREAM.INFO.TOKENS")), 60, 90},
+		"a right":      {rights.RefusalOf(violation("Publish", "$JS.API.STREAM.INFO.TOKENS")), 60, 90},
 		"switched off": {nats.ErrNoResponders, 60, 90},
 		"no leader":    {nats.ErrTimeout, 700, 1500},
 	} {
@@ -102,7 +103,7 @@ func TestAwaitAsksLessOftenForARight(t *testing.T) {
 func TestAwaitTellsReadiness(t *testing.T) {
 	t.Parallel()
 	w := newWaiting()
-	lacking := refusalOf(violation("Publish", "$JS.API.STREAM.INFO.TOKENS"))
+	lacking := rights.RefusalOf(violation("Publish", "$JS.API.STREAM.INFO.TOKENS"))
 	why := func() string { return strings.Join(w.readiness.State().Why, "; ") }
 	tries := 0
 	_, err := await(t.Context(), w, func(context.Context) (int, error) {

@@ -51,7 +51,7 @@ const checkTimeout = 10 * time.Second
 // but for a permit that it borrows while it asks CleverTap.
 func Check(ctx context.Context, s config.Worker) iter.Seq[Finding] {
 	return func(yield func(Finding) bool) {
-		c := &checker{settings: s, yield: yield, rights: newRights(slog.New(slog.DiscardHandler))}
+		c := &checker{settings: s, yield: yield, refusals: newRefusals(slog.New(slog.DiscardHandler))}
 		_ = c.broker(ctx)
 		c.providers(ctx)
 		c.close()
@@ -64,12 +64,12 @@ type checker struct {
 	yield    func(Finding) bool
 	deaf     bool // nobody wants to hear more
 
-	rights  *rights
-	conn    *nats.Conn
-	board   *fleet.Board
-	noFleet bool // there is no bucket, so nobody holds a permit
-	mute    bool // the fleet's state may not be changed
-	end     func()
+	refusals *refusals
+	conn     *nats.Conn
+	board    *fleet.Board
+	noFleet  bool // there is no bucket, so nobody holds a permit
+	mute     bool // the fleet's state may not be changed
+	end      func()
 }
 
 func (c *checker) say(f Finding) {
@@ -91,7 +91,7 @@ func (c *checker) close() {
 func (c *checker) broker(ctx context.Context) error {
 	bounded, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	conn, err := c.settings.NATS.Connect(bounded, "tokenrelay worker check", c.rights.option())
+	conn, err := c.settings.NATS.Connect(bounded, "tokenrelay worker check", c.refusals.option())
 	if err != nil {
 		c.say(broken("%v", err))
 		return err
@@ -103,7 +103,7 @@ func (c *checker) broker(ctx context.Context) error {
 		c.say(broken("JetStream: %v", err))
 		return err
 	}
-	found, err := ask(bounded, c.rights, func(ctx context.Context) ([]consumer.Finding, error) {
+	found, err := ask(bounded, c.refusals, func(ctx context.Context) ([]consumer.Finding, error) {
 		return consumer.Drift(ctx, js, Topology(c.settings, false))
 	})
 	if err != nil {
@@ -121,7 +121,7 @@ func (c *checker) broker(ctx context.Context) error {
 		c.noFleet = true // it has its line already
 		return err
 	}
-	if c.board, c.end, err = watchBoard(ctx, bounded, js, c.rights); err != nil {
+	if c.board, c.end, err = watchBoard(ctx, bounded, js, c.refusals); err != nil {
 		c.say(broken("%v", err))
 		return err
 	}
@@ -202,8 +202,8 @@ func (c *checker) cleverTap(ctx context.Context) Finding {
 
 // watchBoard shows the fleet's state to a command that leaves again; loading
 // bounds the wait for it.
-func watchBoard(ctx, loading context.Context, js jetstream.JetStream, rights *rights) (*fleet.Board, func(), error) {
-	asking, answered := rights.during(loading)
+func watchBoard(ctx, loading context.Context, js jetstream.JetStream, refusals *refusals) (*fleet.Board, func(), error) {
+	asking, answered := refusals.during(loading)
 	defer answered()
 	if _, err := js.KeyValue(asking, consumer.FleetBucket); err != nil {
 		return nil, nil, fmt.Errorf("bucket %s: %w", consumer.FleetBucket, explain(asking, err))
@@ -227,8 +227,8 @@ func watchBoard(ctx, loading context.Context, js jetstream.JetStream, rights *ri
 func Resume(ctx context.Context, settings config.NATS, provider string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	rights := newRights(slog.New(slog.DiscardHandler))
-	conn, err := settings.Connect(ctx, "tokenrelay worker resume", rights.option())
+	refusals := newRefusals(slog.New(slog.DiscardHandler))
+	conn, err := settings.Connect(ctx, "tokenrelay worker resume", refusals.option())
 	if err != nil {
 		return false, err
 	}
@@ -237,7 +237,7 @@ func Resume(ctx context.Context, settings config.NATS, provider string) (bool, e
 	if err != nil {
 		return false, fmt.Errorf("JetStream: %w", err)
 	}
-	board, end, err := watchBoard(ctx, ctx, js, rights)
+	board, end, err := watchBoard(ctx, ctx, js, refusals)
 	if err != nil {
 		return false, err
 	}

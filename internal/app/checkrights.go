@@ -8,13 +8,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tokenrelay/tokenrelay/consumer"
+	"github.com/tokenrelay/tokenrelay/internal/rights"
 )
 
 // tryRights tries those rights that a worker needs only when events flow. Each
 // with a message that the broker, when it lets it pass, drops for another
 // reason: nothing changes.
 func (c *checker) tryRights(ctx context.Context) {
-	missing := map[right]bool{}
+	missing := map[rights.Right]bool{}
 	for _, provider := range c.settings.Providers.Names {
 		for _, try := range harmless(provider) {
 			if err := c.conn.PublishMsg(try); err != nil {
@@ -26,9 +27,9 @@ func (c *checker) tryRights(ctx context.Context) {
 				c.say(broken("rights: %v", err))
 				return
 			}
-			wanted := right{"publish", rightSubject(try.Subject)}
-			refused := refusalOf(c.conn.LastError())
-			if refused == nil || refused.right != wanted || missing[wanted] {
+			wanted := rights.Right{Verb: "publish", Subject: rights.Subject(try.Subject)}
+			refused := rights.RefusalOf(c.conn.LastError())
+			if refused == nil || refused.Right != wanted || missing[wanted] {
 				continue
 			}
 			missing[wanted] = true

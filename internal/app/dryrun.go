@@ -41,7 +41,7 @@ func OpenDryRun(ctx context.Context, settings config.Worker, js jetstream.JetStr
 	}
 	loading, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	board, end, err := watchBoard(ctx, loading, js, newRights(slog.New(slog.DiscardHandler)))
+	board, end, err := watchBoard(ctx, loading, js, newRefusals(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		client.Close()
 		return nil, err

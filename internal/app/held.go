@@ -14,7 +14,7 @@ import (
 func Held(ctx context.Context, js jetstream.JetStream, providers []string) ([]ops.Hold, error) {
 	loading, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	board, end, err := watchBoard(ctx, loading, js, newRights(slog.New(slog.DiscardHandler)))
+	board, end, err := watchBoard(ctx, loading, js, newRefusals(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return nil, err
 	}

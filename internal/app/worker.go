@@ -41,7 +41,7 @@ type Worker struct {
 	conn      *nats.Conn
 	board     *fleet.Board
 	announcer *flow.Announcer
-	rights    *rights
+	refusals  *refusals
 
 	stop, work             context.Context
 	stopPulling, stopCalls context.CancelFunc
@@ -60,7 +60,7 @@ func New(settings config.Worker, force bool, log *slog.Logger) *Worker {
 		settings: settings, force: force, log: log, self: podName(),
 		registry: ops.NewRegistry(), readiness: &ops.Readiness{}, desks: map[string]*delivery.Desk{},
 	}
-	w.rights = newRights(log)
+	w.refusals = newRefusals(log)
 	w.announcer = flow.NewAnnouncer(flow.AnnouncerSettings{Pod: w.self, Version: ops.BuildInfo().Version, Log: log})
 	w.server = ops.NewServer(settings.HTTP.Addr, w.readiness, w.registry, log)
 	return w
@@ -115,7 +115,7 @@ func (w *Worker) Start(ctx context.Context) error {
 			}
 		}),
 		nats.ErrorHandler(func(conn *nats.Conn, _ *nats.Subscription, err error) {
-			if !w.announcer.Refused(err) && !w.rights.hear(conn, err) {
+			if !w.announcer.Refused(err) && !w.refusals.hear(conn, err) {
 				w.log.Warn("NATS", "err", err)
 			}
 		}))
@@ -129,7 +129,7 @@ func (w *Worker) Start(ctx context.Context) error {
 		return fmt.Errorf("JetStream: %w", err)
 	}
 	topology := Topology(w.settings, w.force)
-	waiting := &waiting{log: w.log, rights: w.rights, readiness: w.readiness}
+	waiting := &waiting{log: w.log, refusals: w.refusals, readiness: w.readiness}
 	kept, err := await(ctx, waiting, func(ctx context.Context) ([]consumer.Finding, error) { return consumer.Ensure(ctx, js, topology) })
 	if err != nil {
 		return err

@@ -39,17 +39,18 @@ var rules = map[string]rule{
 	"providers/providerstest":  {"event providers", "", "the suite that every provider runs knows none of them"},
 
 	"internal/broker":            {"", "nats-server", "the embedded server; its streams are the consumer's matter"},
-	"internal/broker/brokertest": {"internal/broker", "nats", "for tests only"},
+	"internal/broker/brokertest": {"internal/broker", "nats nats-server", "for tests only"},
 	"internal/browsertest":       {"", "chromedp", "for tests only; it knows pages, and none of ours"},
 	"internal/config":            {"", "backoff kong nats", "reads settings; what they are for is the app's matter"},
 	"internal/ops":               {"", "nats prometheus tint", "shows what it is told; the app hands in whom to ask"},
 	"internal/fleet":             {"", "backoff json nats", "permits and holds are records in a bucket; what a provider answered is delivery's matter"},
 	"internal/phrase":            {"", "", "words for figures; what they count is its caller's matter"},
+	"internal/rights":            {"", "nats", "what a refusal says; what a missing right ends is its caller's matter"},
 	"internal/scan":              {"", "backoff nats", "reads any stream; what a message says is its caller's matter"},
 	"internal/delivery":          {"batcher consumer dlq event internal/fleet providers", "backoff json nats prometheus", "decides for every provider alike: it may not know one"},
 	"internal/flow":              {"consumer dlq event internal/fleet", "json nats", "adds up what pods announce and the broker says; who draws it, and what a worker does, it refuses to know"},
 	"internal/app": {
-		"consumer dlq event internal/config internal/delivery internal/fleet internal/flow internal/ops providers providers/clevertap providers/courier",
+		"consumer dlq event internal/config internal/delivery internal/fleet internal/flow internal/ops internal/rights providers providers/clevertap providers/courier",
 		"backoff nats prometheus", "wires the worker together; the only package that knows all rooms",
 	},
 	"internal/dev": {
@@ -67,8 +68,8 @@ var rules = map[string]rule{
 	"internal/bench/loop":  {"", "nats sync", "the plainest loop that one would write: nothing of ours may make it faster or slower"},
 
 	"cmd/worker":    {"internal/app internal/config internal/dev internal/ops sandbox", "term", "a thin main"},
-	"cmd/publisher": {"consumer event internal/config publisher", "json nats progressbar term time", "over the publisher; of the consumer it knows where to look an event up"},
-	"cmd/dlq":       {"dlq dlq/console dlq/erase dlq/replay event internal/app internal/config internal/ops internal/phrase", "json nats progressbar term", "over dlq: arguments, questions and what a person reads"},
+	"cmd/publisher": {"consumer event internal/config internal/rights publisher", "json nats progressbar term time", "over the publisher; of the consumer it knows where to look an event up"},
+	"cmd/dlq":       {"dlq dlq/console dlq/erase dlq/replay event internal/app internal/config internal/ops internal/phrase internal/rights", "json nats progressbar term", "over dlq: arguments, questions and what a person reads"},
 	"cmd/sandbox":   {"internal/config sandbox", "", "a thin main over the sandbox"},
 }
 
