@@ -8,12 +8,26 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 )
 
 // removeTime is how long a removal may take that the broker was asked for.
 const removeTime = 15 * time.Second
+
+// Finishing is the context of a removal that is under way when its work is
+// stopped: what the broker was asked for is done, so it is waited for and
+// counted. It ends with ctx only when that ended because the broker refuses.
+func Finishing(ctx context.Context) (context.Context, context.CancelFunc) {
+	finishing, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTime)
+	listening := context.AfterFunc(ctx, func() {
+		if errors.Is(context.Cause(ctx), nats.ErrPermissionViolation) {
+			cancel()
+		}
+	})
+	return finishing, func() { listening(); cancel() }
+}
 
 // removals is how many letters are removed at a time: 32 take a fourth of the
 // time of one after the other.
@@ -58,8 +72,8 @@ func (r *Reader) Purge(ctx context.Context, f Filter, through uint64, report fun
 	var removed atomic.Int64
 	team, working := errgroup.WithContext(ctx)
 	team.SetLimit(removals)
-	remove := func(seq uint64) error { // what was asked of the broker is done, so it is waited for and counted
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTime)
+	remove := func(seq uint64) error {
+		ctx, cancel := Finishing(ctx)
 		defer cancel()
 		return r.Remove(ctx, seq)
 	}
@@ -100,7 +114,7 @@ func (r *Reader) purge(ctx context.Context, subject string, through uint64) (int
 	if err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTime)
+	ctx, cancel := Finishing(ctx)
 	defer cancel()
 	reply, err := r.js.Conn().RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.PURGE."+Stream, body)
 	if err != nil {

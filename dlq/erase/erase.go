@@ -41,10 +41,6 @@ type Counts struct {
 	InHand  map[string]int // of the events, by provider: a worker has them and may still deliver them
 }
 
-// removeTime is how long one removal may take. It is finished and counted,
-// also when the erasure is stopped meanwhile.
-const removeTime = 15 * time.Second
-
 // Eraser removes one person.
 type Eraser struct {
 	js      jetstream.JetStream
@@ -151,7 +147,7 @@ func (e *Eraser) removeEvents(ctx context.Context, done *Counts, report func(Cou
 // removeEvent removes an event and asks then, for what had not been handed out
 // by now never will be.
 func (e *Eraser) removeEvent(ctx context.Context, m scan.Message, done *Counts) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTime)
+	ctx, cancel := dlq.Finishing(ctx)
 	defer cancel()
 	err := e.events.SecureDeleteMsg(ctx, m.Seq)
 	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
@@ -197,7 +193,7 @@ func (e *Eraser) removeLetters(ctx context.Context, done *Counts, report func(Co
 }
 
 func (e *Eraser) removeLetter(ctx context.Context, seq uint64) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTime)
+	ctx, cancel := dlq.Finishing(ctx)
 	defer cancel()
 	return e.letters.Erase(ctx, seq)
 }
