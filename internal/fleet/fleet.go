@@ -10,7 +10,6 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -18,7 +17,6 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/go-json-experiment/json"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -58,6 +56,8 @@ type Board struct {
 
 	mu      sync.Mutex
 	records map[string]record
+	made    time.Time     // when the bucket was made that is watched, by the server's clock
+	wipes   int           // how often that was another one than before
 	since   time.Time     // when this view began: since then the absent keys are absent
 	virgin  bool          // the bucket had never held anything when the first view of it was taken
 	changed chan struct{} // closed and replaced at every change
@@ -92,103 +92,22 @@ func (b *Board) Run(ctx context.Context) {
 // Loaded is closed once the board has shown the bucket's state for the first time.
 func (b *Board) Loaded() <-chan struct{} { return b.loaded }
 
-func (b *Board) watch(ctx context.Context, healthy func()) error {
-	kv, err := b.JS.KeyValue(ctx, b.Bucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) && b.Remake != nil {
-		b.Log.Warn("the fleet's bucket is gone and made again", "bucket", b.Bucket)
-		err = b.Remake(ctx)
-		if err == nil {
-			kv, err = b.JS.KeyValue(ctx, b.Bucket)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("bucket %s: %w", b.Bucket, err)
-	}
-	made, last, err := b.identity(ctx)
-	if err != nil {
-		return err
-	}
-	watcher, err := kv.WatchAll(ctx)
-	if err != nil {
-		return fmt.Errorf("watch %s: %w", b.Bucket, err)
-	}
-	defer func() { _ = watcher.Stop() }()
-	// The watch of a bucket that was deleted ends in silence. The server tells,
-	// to who may hear it; the others look.
-	fates := make(chan *nats.Msg, 16)
-	told, err := b.JS.Conn().ChanSubscribe("$JS.EVENT.ADVISORY.STREAM.*.KV_"+b.Bucket, fates)
-	if err != nil {
-		return fmt.Errorf("watch %s: %w", b.Bucket, err)
-	}
-	defer func() { _ = told.Unsubscribe() }()
-	initial := map[string]bool{}
-	look := time.NewTicker(b.Look)
-	defer look.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-fates:
-			if now, _, err := b.identity(ctx); err != nil || !now.Equal(made) {
-				b.wipe()
-				return errors.New("the bucket was deleted")
-			}
-		case <-look.C:
-			now, _, err := b.identity(ctx)
-			if errors.Is(err, jetstream.ErrStreamNotFound) || err == nil && !now.Equal(made) {
-				b.wipe()
-				return errors.New("the bucket is gone or was made anew")
-			}
-		case entry, open := <-watcher.Updates():
-			switch {
-			case !open:
-				return errors.New("the watch ended")
-			case entry == nil:
-				healthy()
-				b.begin(initial, last == 0 && !b.used(ctx))
-				initial = nil
-			default:
-				if initial != nil {
-					initial[entry.Key()] = true
-				}
-				var value []byte
-				if entry.Operation() == jetstream.KeyValuePut {
-					value = entry.Value()
-				}
-				b.note(entry.Key(), value, entry.Revision())
-			}
-		}
-	}
-}
-
-// wipe forgets everything: no record stands for anything any more.
+// wipe forgets everything: no record stands for anything any more, and nobody
+// may go by its revision, for another bucket counts them from one again.
 func (b *Board) wipe() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.wipes++
 	b.since, b.virgin = time.Now(), false
 	clear(b.records)
 	b.wake()
 }
 
-// identity is when the bucket was made and the last revision in it.
-func (b *Board) identity(ctx context.Context) (made time.Time, last uint64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-	defer cancel()
-	stream, err := b.JS.Stream(ctx, "KV_"+b.Bucket)
-	if err != nil {
-		return time.Time{}, 0, fmt.Errorf("bucket %s: %w", b.Bucket, err)
-	}
-	info := stream.CachedInfo()
-	return info.Created, info.State.LastSeq, nil
-}
-
-// used reports whether the fleet has worked before, in doubt that it has.
-func (b *Board) used(ctx context.Context) bool {
-	if b.Used == nil {
-		return false
-	}
-	used, err := b.Used(ctx)
-	return used || err != nil
+// wiped is how often the bucket was another one than before.
+func (b *Board) wiped() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.wipes
 }
 
 // begin is a full view of the bucket, the first or one after a gap: keys that

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// nobody stands as holder in a record that was put in place of a vanished one:
-// whoever had that may still go by it, for a lease at most.
-const nobody = "nobody (the record had vanished)"
+// nobody stands as holder in a record that was put where there was none:
+// whoever had one there may still go by it, for a lease at most.
+const nobody = "nobody (there was no record)"
 
 // A permit is only ever taken from a record that stands, by its revision. A
 // pod's view cannot tell a permit that was never held from one that was taken
@@ -26,8 +26,12 @@ func (p *Permits) found(ctx context.Context) error {
 	for number := range p.Cap {
 		revision, err := p.Board.write(ctx, permitKey(p.Provider, number),
 			PermitRecord{Since: time.Now().UTC(), Reserved: p.Self}, nothingSince(last))
-		if _, refused := errors.AsType[*stale](err); refused {
-			break // whatever is missing now waits as if it had vanished
+		if s, refused := errors.AsType[*stale](err); refused {
+			own, present := decodePermit(s.standing)
+			if !present || own.Reserved != p.Self || s.standing.revision != last+1 {
+				break // whatever is missing now waits as if it had vanished
+			}
+			revision, err = s.standing.revision, nil // only the answer was lost
 		}
 		if err != nil {
 			return err
@@ -50,7 +54,7 @@ func (p *Permits) place(ctx context.Context, number int, rec record) error {
 	_, err := p.Board.write(ctx, permitKey(p.Provider, number),
 		PermitRecord{Holder: nobody, Since: time.Now().UTC(), LeaseMS: p.Lease.Milliseconds()}, revisionOf(rec.revision))
 	if err == nil {
-		p.Log.Warn("a permit's record had vanished: nobody has the permit for a lease", "permit", number)
+		p.Log.Warn("there was no record of a permit: it is free after a lease", "permit", number)
 	}
 	return err
 }

@@ -32,8 +32,8 @@ func (p *Permits) asked(borrower string) {
 		switch standing, present := decodePermit(rec); {
 		case present && standing.Reserved == borrower:
 			return // another pod has heard it, too, and was faster
-		case !present || standing.Holder == "":
-			continue
+		case !present || standing.Holder == "" || standing.Holder == nobody || standing.expired(rec):
+			continue // who would have to act is not there
 		}
 		if permit, ours := p.held[number]; ours {
 			permit.mu.Lock()
@@ -62,15 +62,19 @@ func (p *Permits) Borrow(ctx context.Context) (*Permit, error) {
 	var asked sync.WaitGroup
 	defer asked.Wait()
 	defer stop()
-	number, _, at, _ := p.next()
+	number, _, at, _ := p.next(fillsToBorrow)
 	asked.Go(func() {
 		// One that is free may be gone before we have it.
 		if number < 0 || time.Until(at) > 0 || waitFor(asking, nil, askEvery/4) == nil {
 			p.ask(asking)
 		}
 	})
-	return p.Take(ctx)
+	return p.take(ctx, fillsToBorrow)
 }
+
+// fillsToBorrow: a borrower knows little of the fleet's cap, and leaves again.
+// What it puts in place above the cap would stand there for ever.
+const fillsToBorrow = 1
 
 func (p *Permits) ask(ctx context.Context) {
 	for {

@@ -12,6 +12,7 @@ import (
 type Permit struct {
 	from   *Permits
 	number int
+	bucket int // the board's count of wipes when it was taken
 	record PermitRecord
 
 	lost   chan struct{} // closed when it is not ours any more, against our will
@@ -75,7 +76,7 @@ func (p *Permit) Await(ctx context.Context) (until time.Time, ok bool) {
 
 // keep renews until the permit is given back, refused, or too old to be saved.
 // When the board shows something else in its place (another pod's record, or
-// nothing: the bucket was wiped), it asks at once.
+// nothing: it was purged), it asks at once. With another bucket it is lost.
 func (p *Permit) keep() {
 	defer close(p.ended)
 	timer := time.NewTimer(p.from.Renewal)
@@ -83,6 +84,10 @@ func (p *Permit) keep() {
 	var doubted time.Time // when what was last asked about was seen
 	for {
 		rec, changed := p.from.Board.look(permitKey(p.from.Provider, p.number))
+		if p.from.Board.wiped() != p.bucket {
+			p.lose("the bucket that it stood in is gone")
+			return
+		}
 		if p.wrote(rec) || rec.seen.Equal(doubted) {
 			select {
 			case <-p.end:
@@ -184,7 +189,10 @@ func (p *Permit) GiveBack(ctx context.Context) {
 	free := PermitRecord{Since: time.Now().UTC(), Reserved: p.lend}
 	revision := p.revision
 	p.mu.Unlock()
-	_, err := p.from.Board.write(ctx, permitKey(p.from.Provider, p.number), free, revisionOf(revision))
+	err := errLost
+	if p.from.Board.wiped() == p.bucket {
+		_, err = p.from.Board.write(ctx, permitKey(p.from.Provider, p.number), free, revisionOf(revision))
+	}
 	p.from.mu.Lock()
 	delete(p.from.held, p.number)
 	if err != nil { // ours or not, it comes free when its lease is over

@@ -68,6 +68,12 @@ func decodePermit(rec record) (PermitRecord, bool) {
 	return permit, true
 }
 
+// expired tells whether a record was not renewed for its lease, as far as this
+// pod has seen it.
+func (p PermitRecord) expired(rec record) bool {
+	return time.Since(rec.seen) > time.Duration(p.LeaseMS)*time.Millisecond
+}
+
 // takeableAt is when a pod may write over what it saw so: a free one at once, a
 // held one when its watcher has not seen it change for the whole of its own
 // lease. An absent one is only put in place, and not while the fleet's founder
@@ -88,7 +94,9 @@ func takeableAt(rec record, self string) time.Time {
 // Take waits for a permit, the lowest number first; the error is ctx's.
 // Waiting costs nothing but the watch. The permit renews itself until it is
 // given back or lost.
-func (p *Permits) Take(ctx context.Context) (*Permit, error) {
+func (p *Permits) Take(ctx context.Context) (*Permit, error) { return p.take(ctx, p.Cap) }
+
+func (p *Permits) take(ctx context.Context, fills int) (*Permit, error) {
 	select {
 	case p.turn <- struct{}{}:
 		defer func() { <-p.turn }()
@@ -96,7 +104,7 @@ func (p *Permits) Take(ctx context.Context) (*Permit, error) {
 		return nil, context.Cause(ctx)
 	}
 	for {
-		permit, err := p.step(ctx)
+		permit, err := p.step(ctx, fills)
 		if permit != nil {
 			return permit, nil
 		}
@@ -112,11 +120,11 @@ func (p *Permits) Take(ctx context.Context) (*Permit, error) {
 
 // step does what is next towards a permit: it waits, puts a missing record in
 // place, or takes one. Without both permit and error there is a next step.
-func (p *Permits) step(ctx context.Context) (*Permit, error) {
+func (p *Permits) step(ctx context.Context, fills int) (*Permit, error) {
 	if p.Board.unfounded() {
 		return nil, p.found(ctx)
 	}
-	number, rec, at, changed := p.next()
+	number, rec, at, changed := p.next(fills)
 	if wait := time.Until(at); wait > 0 || number < 0 {
 		return nil, waitFor(ctx, changed, wait)
 	}
@@ -137,8 +145,9 @@ func (p *Permits) step(ctx context.Context) (*Permit, error) {
 	return permit, err
 }
 
-// next is the number to try for, or -1, and when.
-func (p *Permits) next() (number int, rec record, at time.Time, changed <-chan struct{}) {
+// next is the number to try for, or -1, and when. Missing records are put in
+// place below the number of fills.
+func (p *Permits) next(fills int) (number int, rec record, at time.Time, changed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	number = -1
@@ -150,6 +159,9 @@ func (p *Permits) next() (number int, rec record, at time.Time, changed <-chan s
 		seen, change := p.Board.look(permitKey(p.Provider, n))
 		if changed == nil {
 			changed = change
+		}
+		if _, present := decodePermit(seen); !present && n >= fills {
+			continue
 		}
 		if may := takeableAt(seen, p.Self); may.Before(at) {
 			number, rec, at = n, seen, may
@@ -167,7 +179,7 @@ func (p *Permits) next() (number int, rec record, at time.Time, changed <-chan s
 func (p *Permits) tryTake(ctx context.Context, number int, rec record) (*Permit, error) {
 	now := time.Now()
 	permit := &Permit{
-		from: p, number: number, sent: now,
+		from: p, number: number, bucket: p.Board.wiped(), sent: now,
 		record: PermitRecord{Holder: p.Self, Nonce: nuid.Next(), Since: now.UTC(), LeaseMS: p.Lease.Milliseconds()},
 		lost:   make(chan struct{}), wanted: make(chan struct{}), end: make(chan struct{}),
 		renewed: make(chan struct{}), ended: make(chan struct{}),

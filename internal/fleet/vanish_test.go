@@ -2,7 +2,9 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -157,5 +159,112 @@ func TestTheBucketMadeAnewIsNoNewBeginning(t *testing.T) {
 	b.take(t)
 	if passed := time.Since(wiped); passed < w.lease {
 		t.Errorf("taken %s after the bucket was deleted, the lease is %s", passed, w.lease)
+	}
+}
+
+// The revisions of a bucket that was made anew begin at one again: that one
+// stands at a permit's revision says nothing about whose it is.
+func TestAPermitEndsWithItsBucket(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, long)
+	old, _ := w.join("old", 3)
+	held := []*Permit{old.take(t), old.take(t), old.take(t)}
+	if err := w.js.DeleteKeyValue(t.Context(), bucket); err != nil {
+		t.Fatal(err)
+	}
+	w.make(t.Context())
+	young, _ := w.join("young", 3)
+	rightful := []*Permit{young.take(t), young.take(t), young.take(t)}
+	for _, p := range held {
+		<-p.Lost()
+		p.GiveBack(t.Context())
+	}
+	for _, p := range rightful {
+		renewed := p.renewal()
+		select {
+		case <-renewed:
+		case <-p.Lost():
+			t.Fatalf("permit %d was lost to a pod of the former bucket", p.Number())
+		}
+	}
+}
+
+// The answer to a founding write got lost: the founder finds its own record and
+// goes on from it.
+func TestFoundingGoesOnAfterALostAnswer(t *testing.T) {
+	t.Parallel()
+	for lost := range 6 {
+		t.Run(strconv.Itoa(lost), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, time.Hour)
+			p, _ := w.join("p", 3)
+			change, writes := p.board.change, 0
+			p.board.change = func(ctx context.Context, key string, value []byte, after after) (uint64, *record, error) {
+				next, standing, err := change(ctx, key, value, after)
+				if writes++; writes == lost+1 {
+					return 0, nil, errors.New("no answer")
+				}
+				return next, standing, err
+			}
+			for range 3 {
+				p.take(t).stop()
+			}
+		})
+	}
+}
+
+// A permit whose holder is not there, be it above everybody's cap, does not end
+// the lending: the highest that somebody has is lent.
+func TestLendingPassesOverNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, long)
+	a, _ := w.join("a", 2)
+	low, high := a.take(t), a.take(t)
+	kv, err := w.js.KeyValue(t.Context(), bucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for number, record := range map[int]string{4: `{"holder":"` + nobody + `","lease_ms":10000}`, 3: `{"holder":"dead","lease_ms":1}`} {
+		if _, err := kv.PutString(t.Context(), permitKey("clevertap", number), record); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the pod sees them", func() bool { return len(a.permits.State()) == 4 })
+	eventually(t, "the dead one's lease is over", func() bool { a.permits.asked("command"); return isClosed(high.Wanted()) })
+	if isClosed(low.Wanted()) {
+		t.Error("the lower one was asked for, too")
+	}
+}
+
+// Who borrows once puts no records in place for numbers that nobody uses.
+func TestABorrowerFillsNoGaps(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, time.Second)
+	a, _ := w.join("a", 1)
+	permit := a.take(t)
+	command, _ := w.join("command", 3)
+	command.board.since = time.Now().Add(-time.Hour) // long enough for a gap to be one
+	ctx, cancel := context.WithCancel(t.Context())
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		if lent, err := command.permits.Borrow(ctx); err == nil {
+			lent.GiveBack(t.Context())
+		}
+	})
+	<-permit.renewal()
+	permit.GiveBack(t.Context())
+	asking.Wait()
+	cancel()
+	if state := a.permits.State(); len(state) != 1 {
+		t.Errorf("records %v, want that of the one permit", state)
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
