@@ -26,8 +26,9 @@ var (
 	// ErrUnconfirmed: the broker's word did not come in time; the event may
 	// or may not be stored. Publish it again with the same id.
 	ErrUnconfirmed = errors.New("not confirmed: the event may or may not be stored; publish it again with the same id")
-	// ErrNotAllowed: the NATS user may not publish to the subject. With
-	// ErrUnconfirmed as well, it may not hear the answers.
+	// ErrNotAllowed: the NATS user may not publish to the subject, or not hear
+	// the answers. It comes with ErrUnconfirmed, since the server does not say
+	// which message it refused.
 	ErrNotAllowed = errors.New("the NATS user lacks a right")
 	// ErrClosed: the Publisher is closed.
 	ErrClosed = errors.New("the publisher is closed")
@@ -35,7 +36,6 @@ var (
 
 var (
 	errNoAnswer = errors.New("no answer from the broker")
-	errDeaf     = errors.New("answers cannot be heard") // the event may be stored
 	errBusy     = errors.New("the stream cannot take messages now")
 	errGaveUp   = fmt.Errorf("time is up: %w", context.DeadlineExceeded)
 )

@@ -127,7 +127,7 @@ func (b *mailbox) refused(s sending) error {
 	case !errors.Is(told, s.former) && strings.Contains(text, `Publish to "`+s.subject+`"`):
 		return fmt.Errorf("%w: to publish to %s", ErrNotAllowed, s.subject)
 	case strings.Contains(text, `Subscription to "`+b.prefix):
-		return fmt.Errorf("%w: %w: to subscribe to its inbox, %s>", errDeaf, ErrNotAllowed, b.prefix[:strings.Index(b.prefix, ".")+1])
+		return fmt.Errorf("%w: to subscribe to its inbox, %s>", ErrNotAllowed, b.prefix[:strings.Index(b.prefix, ".")+1])
 	}
 	return nil
 }

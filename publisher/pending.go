@@ -70,7 +70,7 @@ func (p *Publisher) confirm(ctx context.Context, m *nats.Msg, now sending) (puba
 		if err == nil {
 			return nil
 		}
-		silent := errors.Is(err, errNoAnswer) || errors.Is(err, errDeaf)
+		silent := errors.Is(err, errNoAnswer)
 		if !silent || ctx.Err() == nil { // else it was cut short and says nothing
 			last = err
 		}
@@ -89,7 +89,7 @@ func (p *Publisher) confirm(ctx context.Context, m *nats.Msg, now sending) (puba
 	switch {
 	case err == nil:
 		return ack, nil
-	case final && maybe && errors.Is(last, ErrNotAllowed): // a former sending may have been
+	case errors.Is(last, ErrNotAllowed):
 		return puback{}, unconfirmed(last, nil)
 	case final:
 		return puback{}, fmt.Errorf("publisher: %w", last)

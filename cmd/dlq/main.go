@@ -104,12 +104,17 @@ type desk struct {
 // cannot do without ends it at once: a refused question is never answered.
 func (std streams) connect(ctx context.Context, settings config.NATS, command string) (*desk, error) {
 	return connect(ctx, settings, command, func(refused *rights.Refusal) {
-		for _, needed := range []string{"_INBOX.", "$JS.API.", "tokens."} {
-			if strings.HasPrefix(refused.Subject, needed) {
-				std.end(refused)
-			}
+		if isNeeded(refused.Subject) {
+			std.end(refused)
 		}
 	})
+}
+
+// isNeeded leaves out what is done for tidiness, like the end of a consumer that
+// the server would end by itself, and what is done without where it is refused.
+func isNeeded(subject string) bool {
+	return strings.HasPrefix(subject, "_INBOX.") || strings.HasPrefix(subject, "tokens.") ||
+		strings.HasPrefix(subject, "$JS.API.") && !strings.HasPrefix(subject, "$JS.API.CONSUMER.DELETE.")
 }
 
 func connect(ctx context.Context, settings config.NATS, command string, told func(*rights.Refusal)) (*desk, error) {

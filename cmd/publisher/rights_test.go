@@ -32,7 +32,7 @@ func TestAMissingRightIsNamed(t *testing.T) {
 	w, s := strict(t, brokertest.Users(brokertest.Admin, brokertest.Without("publish", "tokens.registered")))
 	w.run(bounded(t), "", "send", "--token=t", "--type=fcm", "--user-id=u").want(t, 1, "lacks a right: to publish to tokens.registered")
 	file := w.write(t, "in.jsonl", jsonLines(1, 3))
-	w.run(bounded(t), "", "import", file).want(t, 1, "line 1: the NATS user lacks a right: to publish to tokens.registered", "run the same command again to go on")
+	w.run(bounded(t), "", "import", file).want(t, 1, "line 1: not confirmed", "lacks a right: to publish to tokens.registered", "run the same command again to go on")
 	// Run again, it would look first for what was stored.
 	s.Grant(brokertest.Users(brokertest.Admin, brokertest.Without("publish", "$JS.API.>")))
 	w.run(bounded(t), "", "import", file).want(t, 1, "look for what was stored after line 0: the NATS user may not publish to $JS.API.")

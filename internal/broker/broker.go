@@ -111,6 +111,8 @@ func (b *Broker) start() error {
 	}
 	if port == 0 {
 		port = server.RANDOM_PORT
+	} else if err := vacant(b.addr); err != nil {
+		return fmt.Errorf("broker: %w", err)
 	}
 	srv, err := server.NewServer(&server.Options{
 		ServerName: b.settings.Name,
@@ -130,16 +132,21 @@ func (b *Broker) start() error {
 	if !srv.ReadyForConnections(readyWithin) {
 		srv.Shutdown()
 		srv.WaitForShutdown()
-		if taken, err := net.Listen("tcp", b.addr); err != nil {
-			return fmt.Errorf("broker: %w", err)
-		} else if err := taken.Close(); err != nil {
-			return fmt.Errorf("broker: %w", err)
-		}
-		return fmt.Errorf("broker: not ready on %s: may the folder be written?", b.addr)
+		return fmt.Errorf("broker: not ready on %s: is the port taken, and may the folder be written?", b.addr)
 	}
 	b.srv = srv
 	b.addr = srv.Addr().String()
 	return nil
+}
+
+// vacant tells at once of a port that is taken, for which the server would only
+// not become ready.
+func vacant(addr string) error {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	return listener.Close()
 }
 
 func (b *Broker) stop() {
