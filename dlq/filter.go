@@ -21,7 +21,9 @@ type Filter struct {
 	User        string // user_id; personal
 	Object      string // object_id; personal
 	ID          string
-	Limit       int // the newest so many; 0 is all
+	From        uint64 // place in the stream, included
+	Through     uint64 // included; 0 is no bound
+	Limit       int    // the newest so many; 0 is all
 }
 
 // Selects reports whether the filter leaves any letter out for what it is; a
@@ -38,6 +40,7 @@ func (f Filter) Match(l *Stored) bool {
 	case f.Provider != "" && l.Provider != f.Provider,
 		f.Code != "" && l.Code != f.Code,
 		f.ID != "" && l.ID != f.ID,
+		l.Seq < f.From, f.Through > 0 && l.Seq > f.Through,
 		!f.Generations.Has(l.Generation),
 		!f.Since.IsZero() && l.FailedAt.Before(f.Since),
 		!f.Until.IsZero() && !l.FailedAt.Before(f.Until):

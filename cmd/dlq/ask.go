@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,18 +29,21 @@ func (c *chosen) AfterApply(check *config.Check) error {
 }
 
 // read is the filter with its limit.
-func (c *chosen) read(std streams) (dlq.Filter, error) {
-	filter, err := c.Filter.read(std)
+func (c *chosen) read(ctx context.Context, std streams) (dlq.Filter, error) {
+	filter, err := c.Filter.read(ctx, std)
 	filter.Limit = c.Limit
 	return filter, err
 }
 
 // confirm asks, and takes nothing but a yes.
-func confirm(std streams, question string) error {
+func confirm(ctx context.Context, std streams, question string) error {
 	printf(std.err, "%s [y/N] ", question)
-	answer, err := std.in.ReadString('\n')
-	if !isTerminal(std.stdin) {
+	answer, err := std.line(ctx)
+	if !isTerminal(std.stdin) || ctx.Err() != nil {
 		printf(std.err, "\n")
+	}
+	if ctx.Err() != nil {
+		return errors.New("stopped, nothing was changed")
 	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":
@@ -63,7 +67,7 @@ func preview(w io.Writer, groups []dlq.Group) (total int) {
 		most = max(most, g.Count)
 	}
 	for _, g := range groups {
-		printf(w, "%*s  %s %s: %s\n", len(phrase.Thousands(most)), phrase.Thousands(g.Count), g.Provider, g.Code, orDash(printable(g.Reason)))
+		printf(w, "%*s  %s %s: %s\n", len(phrase.Thousands(most)), phrase.Thousands(g.Count), printable(g.Provider), printable(g.Code), orDash(printable(g.Reason)))
 	}
 	return total
 }

@@ -62,7 +62,7 @@ func (c *replayCommand) dryRun(ctx context.Context, std streams, d *desk, plan *
 	dies := 0
 	printf(std.out, "\n")
 	for _, g := range sorted(groups, func(g replay.DryGroup) dlq.Group { return g.Group.Group }) {
-		printf(std.out, "%s %s: %s\n", g.Provider, g.Code, orDash(printable(g.Reason)))
+		printf(std.out, "%s %s: %s\n", printable(g.Provider), printable(g.Code), orDash(printable(g.Reason)))
 		printf(std.out, "  %s would be replayed", phrase.Thousands(g.Ready))
 		switch {
 		case g.Asked > 0:
@@ -74,7 +74,7 @@ func (c *replayCommand) dryRun(ctx context.Context, std streams, d *desk, plan *
 		}
 		for _, code := range slices.Sorted(maps.Keys(g.Dies)) {
 			dies += g.Dies[code]
-			printf(std.out, "  %s would die again of %s (%s)\n", phrase.Thousands(g.Dies[code]), code, printable(g.DiesOf))
+			printf(std.out, "  %s would die again of %s (%s)\n", phrase.Thousands(g.Dies[code]), printable(code), printable(g.DiesOf))
 		}
 	}
 	printf(std.out, "nothing was changed\n")

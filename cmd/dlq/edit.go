@@ -22,33 +22,40 @@ const mostEdited = 50
 
 const editMark = "# letter "
 
-// edit lets a person change the events of the chosen letters, and returns the
-// change. Nothing goes that was not left in the file.
-func edit(ctx context.Context, std streams, d *desk, options replay.Options) (replay.Change, error) {
+// edit lets a person change the events of the chosen letters, and makes the
+// options those of exactly these letters with this change. Nothing goes that
+// was not left in the file.
+func edit(ctx context.Context, std streams, d *desk, options *replay.Options) error {
 	var letters []*dlq.Stored
 	for l, err := range d.letters.Letters(ctx, options.Filter, 0, dlq.Whole) {
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if letters = append(letters, l); len(letters) > mostEdited {
-			return nil, fmt.Errorf("more than %d letters match: choose fewer for --edit, or change all of them with --set", mostEdited)
+			return fmt.Errorf("more than %d letters match: choose fewer for --edit, or change all of them with --set", mostEdited)
 		}
 	}
+	if len(letters) == 0 {
+		return nil
+	}
+	// Others may come while the editor is open.
+	options.Filter.From, options.Filter.Through, options.Filter.Limit = letters[0].Seq, letters[len(letters)-1].Seq, 0
 	text, err := editText(letters, options.Change)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for {
 		if text, err = openEditor(ctx, std, text); err != nil {
-			return nil, err
+			return err
 		}
 		bodies, problem := readEdited(text, letters)
 		if problem == nil {
-			return changeTo(bodies), nil
+			options.Change = changeTo(bodies)
+			return nil
 		}
 		printf(std.err, "%v\n", problem)
-		if err := confirm(std, "Edit again?"); err != nil {
-			return nil, err
+		if err := confirm(ctx, std, "Edit again?"); err != nil {
+			return err
 		}
 	}
 }
@@ -75,19 +82,24 @@ func editText(letters []*dlq.Stored, change replay.Change) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// openEditor returns what the person has made of the text.
-func openEditor(ctx context.Context, std streams, text []byte) ([]byte, error) {
-	editor := "vi"
-	for _, entry := range std.env {
+// editorOf is the person's editor and its arguments.
+func editorOf(env []string) []string {
+	words := []string{"vi"}
+	for _, entry := range env {
 		name, value, _ := strings.Cut(entry, "=")
-		if name == "VISUAL" && value != "" {
-			editor = value
-			break
+		given := strings.Fields(value)
+		if name == "VISUAL" && len(given) > 0 {
+			return given
 		}
-		if name == "EDITOR" && value != "" {
-			editor = value
+		if name == "EDITOR" && len(given) > 0 {
+			words = given
 		}
 	}
+	return words
+}
+
+// openEditor returns what the person has made of the text.
+func openEditor(ctx context.Context, std streams, text []byte) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "dlq-edit-") // for its owner only
 	if err != nil {
 		return nil, err
@@ -97,7 +109,7 @@ func openEditor(ctx context.Context, std streams, text []byte) ([]byte, error) {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return nil, err
 	}
-	words := strings.Fields(editor)
+	words := editorOf(std.env)
 	//nolint:gosec // the editor is the operator's own
 	command := exec.CommandContext(ctx, words[0], append(words[1:], file)...)
 	if terminal, ok := std.stdin.(*os.File); ok { // a copy would swallow the answers

@@ -44,7 +44,7 @@ func (c *eraseCommand) Run(ctx context.Context, std streams) error {
 		if v.flag == "" {
 			continue
 		}
-		value, err := secretLine(std, v.name)
+		value, err := secretLine(ctx, std, v.name)
 		if err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func (c *eraseCommand) Run(ctx context.Context, std streams) error {
 	}
 	printf(std.out, "of this person: %s and %s\n", phrase.Plural(found.Letters, "letter"), phrase.Plural(found.Events, "event"))
 	if !c.Yes {
-		if err := confirm(std, "Erase them for good?"); err != nil {
+		if err := confirm(ctx, std, "Erase them for good?"); err != nil {
 			return err
 		}
 	}

@@ -14,14 +14,22 @@ import (
 type exportCommand struct {
 	Filter filterFlags `embed:"" group:"Which letters"`
 	Limit  int         `group:"Which letters" default:"0" min:"0" help:"Of these the newest so many; 0 is all."`
-	Output string      `short:"o" placeholder:"FILE" help:"A new file, which only its owner may read, instead of standard output."`
+	Output *string     `short:"o" placeholder:"FILE" help:"A new file, which only its owner may read, instead of standard output."`
 	NATS   config.NATS `embed:"" group:"The broker"`
+}
+
+// AfterApply checks what kong's tags cannot say.
+func (c *exportCommand) AfterApply(check *config.Check) error {
+	if c.Output != nil && *c.Output == "" {
+		check.Problem("--output", `""`, "must be a new file; without it the letters go to standard output")
+	}
+	return nil
 }
 
 // Run writes a line of JSON a letter, oldest first, as `publisher import`
 // takes it. The letters stay.
 func (c *exportCommand) Run(ctx context.Context, std streams) (err error) {
-	filter, err := c.Filter.read(std)
+	filter, err := c.Filter.read(ctx, std)
 	if err != nil {
 		return err
 	}
@@ -36,10 +44,10 @@ func (c *exportCommand) Run(ctx context.Context, std streams) (err error) {
 		return err
 	}
 	out := std.out
-	if c.Output != "" {
-		file, err := os.OpenFile(c.Output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if c.Output != nil {
+		file, err := os.OpenFile(*c.Output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("%s: there is such a file already", c.Output)
+			return fmt.Errorf("%s: there is such a file already", *c.Output)
 		}
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -53,7 +54,7 @@ func (f *filterFlags) selects() bool {
 }
 
 // read completes the filter with the values from standard input.
-func (f *filterFlags) read(std streams) (dlq.Filter, error) {
+func (f *filterFlags) read(ctx context.Context, std streams) (dlq.Filter, error) {
 	for _, v := range []struct {
 		flag, name string
 		into       *string
@@ -61,7 +62,7 @@ func (f *filterFlags) read(std streams) (dlq.Filter, error) {
 		if v.flag == "" {
 			continue
 		}
-		value, err := secretLine(std, v.name)
+		value, err := secretLine(ctx, std, v.name)
 		if err != nil {
 			return dlq.Filter{}, err
 		}
@@ -71,17 +72,18 @@ func (f *filterFlags) read(std streams) (dlq.Filter, error) {
 }
 
 // secretLine reads one line and does not show it.
-func secretLine(std streams, name string) (string, error) {
+func secretLine(ctx context.Context, std streams, name string) (string, error) {
 	var line string
 	var err error
 	if file, ok := std.stdin.(*os.File); ok && isTerminal(file) {
 		printf(std.err, "%s: ", name)
-		var text []byte
-		text, err = term.ReadPassword(int(file.Fd()))
+		line, err = unshown(ctx, int(file.Fd()))
 		printf(std.err, "\n")
-		line = string(text)
 	} else {
-		line, err = std.in.ReadString('\n')
+		line, err = std.line(ctx)
+	}
+	if ctx.Err() != nil {
+		return "", ctx.Err()
 	}
 	if line = strings.TrimRight(line, "\r\n"); line == "" {
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -90,4 +92,21 @@ func secretLine(std streams, name string) (string, error) {
 		return "", fmt.Errorf("standard input: no %s in it", name)
 	}
 	return line, nil
+}
+
+// unshown reads a line from a terminal that does not show it, and leaves the
+// terminal as it was also when the wait is ended.
+func unshown(ctx context.Context, terminal int) (string, error) {
+	before, err := term.GetState(terminal)
+	if err != nil {
+		return "", err
+	}
+	text, err := wait(ctx, func() (string, error) {
+		text, err := term.ReadPassword(terminal)
+		return string(text), err
+	})
+	if ctx.Err() != nil {
+		return "", errors.Join(ctx.Err(), term.Restore(terminal, before))
+	}
+	return text, err
 }

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/internal/config"
 	"github.com/tokenrelay/tokenrelay/internal/phrase"
@@ -23,7 +21,7 @@ type groupsCommand struct {
 
 // Run shows the groups, the largest first.
 func (c *groupsCommand) Run(ctx context.Context, std streams) error {
-	filter, err := c.Filter.read(std)
+	filter, err := c.Filter.read(ctx, std)
 	if err != nil {
 		return err
 	}
@@ -65,11 +63,11 @@ type groupLine struct {
 func groupLines(out io.Writer, groups []dlq.Group) error {
 	for _, g := range groups {
 		m := dlq.Explain(g.Provider, g.Code)
-		line, err := json.Marshal(groupLine{g.Provider, g.Code, g.Reason, g.Count, g.First.UTC(), g.Last.UTC(), g.Generations, g.Newest, m.Means, m.Cure}, json.Deterministic(true))
+		line, err := jsonLine(groupLine{g.Provider, g.Code, g.Reason, g.Count, g.First.UTC(), g.Last.UTC(), g.Generations, g.Newest, m.Means, m.Cure})
 		if err != nil {
 			return err
 		}
-		if _, err := out.Write(append(line, '\n')); err != nil {
+		if _, err := out.Write(line); err != nil {
 			return err
 		}
 	}
@@ -89,18 +87,28 @@ func printGroups(out io.Writer, groups []dlq.Group, now time.Time) {
 	for _, g := range groups {
 		meaning := dlq.Explain(g.Provider, g.Code)
 		bar := strings.Repeat("█", max(1, g.Count*barWidth/most))
-		printf(out, "\n%*s  %-*s  %s %s\n", width, phrase.Thousands(g.Count), barWidth, bar, g.Provider, g.Code)
+		printf(out, "\n%*s  %-*s  %s %s\n", width, phrase.Thousands(g.Count), barWidth, bar, printable(g.Provider), printable(g.Code))
 		for _, line := range []struct{ name, text string }{
 			{"reason", printable(g.Reason)},
 			{"died", died(g, now)},
 			{"replayed", phrase.Generations(g.Generations)},
-			{"means", meaning.Means},
-			{"cure", meaning.Cure},
-			{"see one", "dlq show " + printable(g.Newest)},
+			{"means", printable(meaning.Means)},
+			{"cure", printable(meaning.Cure)},
+			{"see one", "dlq show " + shellWord(g.Newest)},
 		} {
 			printf(out, "%*s  %-8s  %s\n", width, "", line.name, line.text)
 		}
 	}
+}
+
+// shellWord is a text that a shell takes as one word: an id comes from outside,
+// and is copied into a command line. What does not print cannot be typed.
+func shellWord(text string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:._/@+,=-"
+	if text = printable(text); text != "" && strings.Trim(text, plain) == "" {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
 func died(g dlq.Group, now time.Time) string {

@@ -2,13 +2,17 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/internal/config"
@@ -25,7 +29,7 @@ type listCommand struct {
 
 // Run lists letters, newest first.
 func (c *listCommand) Run(ctx context.Context, std streams) error {
-	filter, err := c.Filter.read(std)
+	filter, err := c.Filter.read(ctx, std)
 	if err != nil {
 		return err
 	}
@@ -93,10 +97,10 @@ func printLines(out io.Writer, veil *dlq.Veil) func(*dlq.Stored) error {
 			return nil
 		}
 		p := dlq.WhoseIs(l.Body)
-		line, err := json.Marshal(listed{l.ID, l.Seq, l.Provider, l.Code, l.Reason, l.Status, l.Generation,
+		line, err := jsonLine(listed{l.ID, l.Seq, l.Provider, l.Code, l.Reason, l.Status, l.Generation,
 			l.FailedAt.UTC(), l.FirstFailedAt.UTC(), veil.Token(p.Token), veil.Value(p.User), veil.Value(p.Object)})
 		if err == nil {
-			_, err = out.Write(append(line, '\n'))
+			_, err = out.Write(line)
 		}
 		return err
 	}
@@ -118,7 +122,7 @@ func printTable(out io.Writer, veil *dlq.Veil) func(*dlq.Stored) error {
 			printf(w, "DIED\tPROVIDER\tCODE\tGEN\tTOKEN\tID\tREASON\n")
 		}
 		p := dlq.WhoseIs(l.Body)
-		printf(w, "%s\n", strings.Join([]string{phrase.When(l.FailedAt), l.Provider, l.Code, strconv.Itoa(l.Generation),
+		printf(w, "%s\n", strings.Join([]string{phrase.When(l.FailedAt), printable(l.Provider), printable(l.Code), strconv.Itoa(l.Generation),
 			orDash(printable(veil.Token(p.Token))), printable(l.ID), printable(l.Reason)}, "\t"))
 		if rows++; rows%tableRows == 0 {
 			return w.Flush()
@@ -132,6 +136,28 @@ func orDash(text string) string {
 		return "-"
 	}
 	return text
+}
+
+// jsonLine is a line of JSON in which nothing speaks to a terminal: what does
+// not print is escaped, and what is no UTF-8 replaced.
+func jsonLine(value any) ([]byte, error) {
+	text, err := json.Marshal(value, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		return nil, err
+	}
+	line := make([]byte, 0, len(text)+1)
+	for _, r := range string(text) { // control characters below 0x20 are escaped already
+		switch {
+		case strconv.IsPrint(r):
+			line = utf8.AppendRune(line, r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			line = fmt.Appendf(line, `\u%04x\u%04x`, high, low)
+		default:
+			line = fmt.Appendf(line, `\u%04x`, r)
+		}
+	}
+	return append(line, '\n'), nil
 }
 
 // printable keeps what came from outside from speaking to the terminal.

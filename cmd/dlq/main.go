@@ -8,6 +8,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,6 +57,31 @@ type streams struct {
 	end      context.CancelCauseFunc // ends the command, for what cannot become better
 }
 
+// line reads a line, or ends with ctx.
+func (std streams) line(ctx context.Context) (string, error) {
+	return wait(ctx, func() (string, error) { return std.in.ReadString('\n') })
+}
+
+// wait ends with ctx what nothing else can interrupt: a read from a terminal.
+// Its goroutine is left behind then, and the process ends.
+func wait(ctx context.Context, read func() (string, error)) (string, error) {
+	type answer struct {
+		text string
+		err  error
+	}
+	got := make(chan answer, 1)
+	go func() {
+		text, err := read()
+		got <- answer{text, err}
+	}()
+	select {
+	case a := <-got:
+		return a.text, a.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
 // The exit codes; config.Parse has the one for wrong usage, 2.
 const (
 	exitOK      = 0
@@ -65,13 +91,14 @@ const (
 func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	std := streams{bufio.NewReader(stdin), stdin, stdout, stderr, env, end}
+	out := &output{to: stdout}
+	std := streams{bufio.NewReader(stdin), stdin, out, stderr, env, end}
 	command, code := config.Parse("dlq", "Dead letters: see why, try the cure, replay.", &cli{}, args, env, stdout, stderr)
 	if command == nil {
 		return code
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
-	err := command.Run(std)
+	err := cmp.Or(command.Run(std), out.failed)
 	refused, isRefused := errors.AsType[*rights.Refusal](context.Cause(ctx))
 	switch {
 	case err == nil:
@@ -149,5 +176,21 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// printf writes to the person; a failure to do so has nobody to be told to.
+// output remembers that it could not be written, for those who print without
+// asking.
+type output struct {
+	to     io.Writer
+	failed error
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.to.Write(b)
+	if err != nil && o.failed == nil {
+		o.failed = fmt.Errorf("standard output: %w", err)
+	}
+	return n, err
+}
+
+// printf writes to the person; that it could not be written to standard output
+// shows in the command's end.
 func printf(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }

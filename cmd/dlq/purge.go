@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/internal/config"
 	"github.com/tokenrelay/tokenrelay/internal/phrase"
 )
@@ -15,7 +17,7 @@ type purgeCommand struct {
 
 // Run removes letters for good: those that were there when it began to count.
 func (c *purgeCommand) Run(ctx context.Context, std streams) error {
-	filter, err := c.Chosen.read(std)
+	filter, err := c.Chosen.read(ctx, std)
 	if err != nil {
 		return err
 	}
@@ -28,6 +30,13 @@ func (c *purgeCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
+	before, err := d.letters.Extent(ctx)
+	if err != nil {
+		return err
+	}
+	if err := pin(ctx, d, &filter, through); err != nil {
+		return err
+	}
 	groups, err := d.letters.Groups(ctx, filter, through)
 	if err != nil {
 		return err
@@ -38,9 +47,14 @@ func (c *purgeCommand) Run(ctx context.Context, std streams) error {
 		return nil
 	}
 	if !c.Chosen.Yes {
-		if err := confirm(std, fmt.Sprintf("Remove %s for good?", phrase.Plural(total, "letter"))); err != nil {
+		if err := confirm(ctx, std, fmt.Sprintf("Remove %s for good?", phrase.Plural(total, "letter"))); err != nil {
 			return err
 		}
+	}
+	if now, err := d.letters.Extent(ctx); err != nil {
+		return err
+	} else if !now.Created.Equal(before.Created) {
+		return errors.New("the dead-letter stream was made anew while the question stood: nothing was removed")
 	}
 	bar := newBar(std.err, "purging", total)
 	removed, err := d.letters.Purge(ctx, filter, through, bar.set)
@@ -50,4 +64,21 @@ func (c *purgeCommand) Run(ctx context.Context, std streams) error {
 		printf(std.out, "%s had been removed by somebody else\n", phrase.Thousands(total-removed))
 	}
 	return err
+}
+
+// pin makes "the newest so many" mean those of now, also when others remove
+// some of them while the question stands.
+func pin(ctx context.Context, d *desk, f *dlq.Filter, through uint64) error {
+	if f.Limit == 0 {
+		return nil
+	}
+	for l, err := range d.letters.Letters(ctx, *f, through, dlq.Headers) {
+		if err != nil {
+			return err
+		}
+		f.From = l.Seq // the oldest of them comes first
+		break
+	}
+	f.Limit = 0
+	return nil
 }

@@ -66,7 +66,7 @@ func (c *replayCommand) AfterApply(check *config.Check) error {
 func (c *replayCommand) Run(ctx context.Context, std streams) error {
 	options := c.options
 	var err error
-	if options.Filter, err = c.Chosen.read(std); err != nil {
+	if options.Filter, err = c.Chosen.read(ctx, std); err != nil {
 		return err
 	}
 	d, err := std.connect(ctx, c.NATS, "replay")
@@ -78,7 +78,7 @@ func (c *replayCommand) Run(ctx context.Context, std streams) error {
 		options.Change = replay.ChangeBy(c.sets)
 	}
 	if c.Edit {
-		if options.Change, err = edit(ctx, std, d, options); err != nil {
+		if err := edit(ctx, std, d, &options); err != nil {
 			return err
 		}
 	}
@@ -99,7 +99,7 @@ func (c *replayCommand) Run(ctx context.Context, std streams) error {
 	}
 	warnOfHolds(ctx, std, d)
 	if !c.Chosen.Yes {
-		if err := confirm(std, fmt.Sprintf("Replay %s%s?", phrase.Plural(plan.Ready(), "letter"), c.carefully())); err != nil {
+		if err := confirm(ctx, std, fmt.Sprintf("Replay %s%s?", phrase.Plural(plan.Ready(), "letter"), c.carefully())); err != nil {
 			return err
 		}
 	}
@@ -156,7 +156,7 @@ func printPlan(out io.Writer, plan *replay.Plan) {
 	width := len(phrase.Thousands(plan.Matched()))
 	printf(out, "%s\n", phrase.Plural(plan.Matched(), "letter")+" in "+phrase.Plural(len(plan.Groups), "group"))
 	for _, g := range sorted(plan.Groups, func(g replay.Group) dlq.Group { return g.Group }) {
-		printf(out, "%*s  %s %s: %s\n", width, phrase.Thousands(g.Count), g.Provider, g.Code, orDash(printable(g.Reason)))
+		printf(out, "%*s  %s %s: %s\n", width, phrase.Thousands(g.Count), printable(g.Provider), printable(g.Code), orDash(printable(g.Reason)))
 		if g.Done > 0 {
 			printf(out, "%*s    %s replayed already, by a run that was cut off: only to be removed\n", width, "", phrase.Thousands(g.Done))
 		}

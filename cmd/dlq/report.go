@@ -22,7 +22,7 @@ func sorted[T any](groups []T, of func(T) dlq.Group) []T {
 func printReport(out io.Writer, report replay.Report) {
 	groups := sorted(report.Groups, func(g replay.GroupReport) dlq.Group { return dlq.Group{Count: g.Matched} })
 	for _, g := range groups {
-		printf(out, "\n%s %s: %s\n", g.Provider, g.Code, orDash(printable(g.Reason)))
+		printf(out, "\n%s %s: %s\n", printable(g.Provider), printable(g.Code), orDash(printable(g.Reason)))
 		if words := g.TrialWords(); words != "" {
 			printf(out, "  %s\n", printable(words))
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -22,6 +23,9 @@ type showCommand struct {
 
 // Run shows every letter of the id; one as a rule.
 func (c *showCommand) Run(ctx context.Context, std streams) error {
+	if c.ID == "" { // which would be every letter's
+		return errors.New("the id is empty; it must be a letter's Dlq-Id, as dlq list shows it")
+	}
 	d, err := std.connect(ctx, c.NATS, "show")
 	if err != nil {
 		return err
@@ -53,14 +57,14 @@ func printLetter(out io.Writer, l *dlq.Stored, veil *dlq.Veil, now time.Time) {
 		printf(out, "%-12s "+format+"\n", append([]any{name}, args...)...)
 	}
 	line("letter", "%s", printable(l.ID))
-	line("provider", "%s", l.Provider)
-	line("code", "%s", l.Code)
+	line("provider", "%s", printable(l.Provider))
+	line("code", "%s", printable(l.Code))
 	line("reason", "%s", printable(l.Reason))
 	if l.Status != 0 {
 		line("HTTP status", "%d", l.Status)
 	}
-	line("means", "%s", meaning.Means)
-	line("cure", "%s", meaning.Cure)
+	line("means", "%s", printable(meaning.Means))
+	line("cure", "%s", printable(meaning.Cure))
 	line("died", "%s (%s)", phrase.When(l.FailedAt), phrase.Ago(l.FailedAt, now))
 	if !l.FirstFailedAt.Equal(l.FailedAt) {
 		line("first died", "%s (%s)", phrase.When(l.FirstFailedAt), phrase.Ago(l.FirstFailedAt, now))

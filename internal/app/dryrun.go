@@ -109,7 +109,10 @@ func (d *DryRun) ask(ctx context.Context, records []providers.Record, of []int, 
 		return nil
 	}
 	middle := len(records) / 2
-	return errors.Join(d.ask(ctx, records[:middle], of[:middle], judgements), d.ask(ctx, records[middle:], of[middle:], judgements))
+	if err := d.ask(ctx, records[:middle], of[:middle], judgements); err != nil {
+		return err
+	}
+	return d.ask(ctx, records[middle:], of[middle:], judgements)
 }
 
 func line(a providers.Answer) string {
