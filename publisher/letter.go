@@ -14,15 +14,16 @@ import (
 )
 
 // ExportedLetter is one line of `dlq export`: a dead-lettered message that
-// `publisher import` can put back, for its own provider only. This type is the
-// format's one definition; lines are compact JSON.
+// `publisher import` can put back, for its own provider only. Lines are compact
+// JSON: an object of `provider`, `headers`, `headers_base64` (see MarshalJSON)
+// and `body` or `body_base64`.
 type ExportedLetter struct {
-	Provider string      `json:"provider"`
-	Headers  nats.Header `json:"headers,omitzero"` // the letter's, all of them
+	Provider string
+	Headers  nats.Header // the letter's, all of them, byte for byte
 	// Body is the event byte for byte when it is JSON on one line; any other
 	// body is BodyBase64. Exactly one of both is there.
-	Body       jsontext.Value `json:"body,omitzero"`
-	BodyBase64 []byte         `json:"body_base64,omitzero"`
+	Body       jsontext.Value
+	BodyBase64 []byte
 }
 
 // IsExportedLetter tells whether a line of JSON is an exported letter and not

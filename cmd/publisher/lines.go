@@ -9,9 +9,14 @@ import (
 	"io"
 )
 
-// maxLine is the longest line that is read as a whole: an exported letter of
-// the largest message, in base64, with its headers.
-const maxLine = 256 << 10
+// maxLine is the longest line that is read as a whole. A message has up to
+// 1 MiB, headers included, as long as nobody raises the broker's max_payload;
+// in a line of dlq export the most of it that can become is six times as much,
+// where all of it are control characters in headers.
+const maxLine = 8 << 20
+
+// readAhead is what is read at a time; longer lines are put together.
+const readAhead = 64 << 10
 
 // line is one line of the input.
 type line struct {
@@ -25,6 +30,7 @@ type line struct {
 // it has read. It belongs to one goroutine.
 type lines struct {
 	in     *bufio.Reader
+	long   []byte // the line, when it is longer than what is read at a time
 	sum    hash.Hash
 	number int64
 	offset int64
@@ -32,7 +38,7 @@ type lines struct {
 }
 
 func newLines(in io.Reader) *lines {
-	return &lines{in: bufio.NewReaderSize(in, maxLine), sum: sha256.New(), closed: true}
+	return &lines{in: bufio.NewReaderSize(in, readAhead), sum: sha256.New(), closed: true}
 }
 
 var errUTF16 = errors.New("the text is UTF-16; UTF-8 is needed (iconv -f UTF-16 -t UTF-8)")
@@ -46,14 +52,7 @@ func (l *lines) next() (line, error) {
 		}
 	}
 	first := l.offset == 0
-	text, err := l.in.ReadSlice('\n')
-	l.took(text)
-	tooLong := false
-	for errors.Is(err, bufio.ErrBufferFull) {
-		tooLong = true
-		text, err = l.in.ReadSlice('\n')
-		l.took(text)
-	}
+	text, tooLong, err := l.piece()
 	if err != nil && !errors.Is(err, io.EOF) {
 		return line{}, err
 	}
@@ -70,6 +69,28 @@ func (l *lines) next() (line, error) {
 	}
 	text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte{'\n'}), []byte{'\r'})
 	return line{number: l.number, end: l.offset, text: text}, nil
+}
+
+// piece reads up to the end of a line, which it includes. Of one that is too
+// long only the last bytes are there.
+func (l *lines) piece() (text []byte, tooLong bool, err error) {
+	text, err = l.in.ReadSlice('\n')
+	l.took(text)
+	if !errors.Is(err, bufio.ErrBufferFull) {
+		return text, false, err
+	}
+	l.long = append(l.long[:0], text...)
+	for errors.Is(err, bufio.ErrBufferFull) {
+		text, err = l.in.ReadSlice('\n')
+		l.took(text)
+		if tooLong = tooLong || len(l.long)+len(text) > maxLine; !tooLong {
+			l.long = append(l.long, text...)
+		}
+	}
+	if tooLong {
+		return text, true, err
+	}
+	return l.long, false, err
 }
 
 func (l *lines) took(text []byte) {

@@ -42,7 +42,7 @@ func readJSON(text []byte, number int64) (message, error) {
 func readLetter(text []byte, number int64) (message, error) {
 	var letter publisher.ExportedLetter
 	if err := json.Unmarshal(text, &letter); err != nil {
-		return message{}, &event.Violation{Field: "event", Problem: "no line of dlq export: provider, headers and body or body_base64 are needed"}
+		return message{}, &event.Violation{Field: "event", Problem: "no line of dlq export: provider, headers (or headers_base64) and body (or body_base64) are needed"}
 	}
 	id, body, options, err := letter.Replay()
 	if id == "" {

@@ -21,9 +21,13 @@ type reject struct {
 	Input   string `json:"input,omitzero"` // absent when it is no text or too long
 }
 
+// longestReject bounds what is kept of each of the many lines on their way to
+// the reject file.
+const longestReject = 256 << 10
+
 func newReject(number int64, input []byte, v *event.Violation) *reject {
 	r := &reject{Line: number, Field: v.Field, Problem: v.Problem}
-	if utf8.Valid(input) {
+	if len(input) <= longestReject && utf8.Valid(input) {
 		r.Input = string(input)
 	}
 	return r

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go"
+
+	"github.com/tokenrelay/tokenrelay/consumer"
+	"github.com/tokenrelay/tokenrelay/dlq"
+	"github.com/tokenrelay/tokenrelay/publisher"
+)
+
+// strange puts a letter with these headers beside the usual ones, as another
+// client than ours might.
+func (w *world) strange(headers nats.Header, body string) {
+	w.T.Helper()
+	m := nats.NewMsg(dlq.Subject("courier", "http_400"))
+	m.Data = []byte(body)
+	m.Header.Set(dlq.HeaderReason, "Courier: HTTP 400: a reason")
+	for name, values := range headers {
+		m.Header[name] = values
+	}
+	if _, err := w.Broker.JS.PublishMsg(w.T.Context(), m); err != nil {
+		w.T.Fatal(err)
+	}
+}
+
+// One letter's bytes keep no other letter from being exported, and come back
+// as they were.
+func TestExportOfHeadersThatAreNoText(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.dead("ann")
+	w.strange(nats.Header{"X-Name": {"M\xfcller", "plain"}, "X-Plain": {"M\u00fcller"}}, registration("bob"))
+	w.strange(nats.Header{dlq.HeaderID: {"the \xff id"}, "X-Control": {strings.Repeat("\x01", 20_000)}}, "no \xff event")
+	w.dead("cyd")
+	file := filepath.Join(t.TempDir(), "letters.jsonl")
+	w.dlq("", "export", "-o", file).want(t, 0, "4 letters exported")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, letters := bytes.Split(bytes.TrimSpace(text), []byte("\n")), w.letters()
+	if len(lines) != len(letters) {
+		t.Fatalf("%d lines for %d letters", len(lines), len(letters))
+	}
+	for i, l := range letters {
+		var read publisher.ExportedLetter
+		if err := json.Unmarshal(lines[i], &read); err != nil {
+			t.Fatalf("%s: %v", lines[i], err)
+		}
+		for name, values := range l.Header {
+			if !slices.Equal(read.Headers[name], values) {
+				t.Errorf("letter %d: header %q was %q and is %q", i, name, values, read.Headers[name])
+			}
+		}
+		if body := append([]byte(read.Body), read.BodyBase64...); !bytes.Equal(body, l.Body) {
+			t.Errorf("letter %d: the body was %q and is %q", i, l.Body, body)
+		}
+	}
+	for _, args := range [][]string{{"list"}, {"list", "--json"}, {"groups"}, {"groups", "--json"}} {
+		w.dlq("", args...).want(t, 0, "http_400")
+	}
+	if n := w.stored(consumer.EventsSubject + ".>"); n != 0 {
+		t.Errorf("%d events", n)
+	}
+}
