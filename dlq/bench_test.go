@@ -1,6 +1,7 @@
 package dlq_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -22,15 +23,79 @@ import (
 //
 //	go test -run '^$' -bench Groups -benchtime 1x ./dlq
 func BenchmarkGroups(b *testing.B) {
-	letters := 1_000_000
-	if text := os.Getenv("LETTERS"); text != "" {
-		letters, _ = strconv.Atoi(text)
-	}
+	letters := count("LETTERS", 1_000_000)
 	_, js := brokertest.Connect(b, brokertest.StartProcess(b).URL())
 	w := declared(b, js)
 	w.fill(letters)
 	runtime.GC()
 	r := w.reader()
+	peak := watchMemory()
+	b.ResetTimer()
+	for range b.N {
+		groups, err := r.Groups(context.Background(), dlq.Filter{}, 0)
+		if err != nil || len(groups) != 5 {
+			b.Fatalf("%d groups, %v", len(groups), err)
+		}
+	}
+	b.StopTimer()
+	b.ReportMetric(peak(), "MiB-peak")
+	b.ReportMetric(float64(letters)*float64(b.N)/b.Elapsed().Seconds(), "letters/s")
+}
+
+// BenchmarkNewest lists letters, newest first, as `dlq list --limit 0` does:
+// LETTERS small ones (100 000 by default), and the worst case, 6000 letters of
+// 62 KB under 26 000 small ones of another code.
+//
+//	go test -run '^$' -bench Newest -benchtime 1x ./dlq
+func BenchmarkNewest(b *testing.B) {
+	for name, c := range map[string]struct {
+		small, large int
+		filter       dlq.Filter
+	}{
+		"small": {count("LETTERS", 100_000), 0, dlq.Filter{}},
+		"large": {26_000, 6000, dlq.Filter{Code: "http_400"}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			_, js := brokertest.Connect(b, brokertest.StartProcess(b).URL())
+			w := declared(b, js)
+			w.fillLarge(c.large, 62_000)
+			w.fill(c.small)
+			want := c.large
+			if want == 0 {
+				want = c.small
+			}
+			runtime.GC()
+			r, peak := w.reader(), watchMemory()
+			b.ResetTimer()
+			for range b.N {
+				n := 0
+				for _, err := range r.Newest(context.Background(), c.filter, 0, dlq.Whole) {
+					if err != nil {
+						b.Fatal(err)
+					}
+					n++
+				}
+				if n != want {
+					b.Fatalf("%d letters, want %d", n, want)
+				}
+			}
+			b.StopTimer()
+			b.ReportMetric(peak(), "MiB-peak")
+			b.ReportMetric(float64(want)*float64(b.N)/b.Elapsed().Seconds(), "letters/s")
+		})
+	}
+}
+
+func count(variable string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(variable)); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+// watchMemory watches until its function is called, which returns the MiB that
+// this process had at most.
+func watchMemory() func() float64 {
 	stop, peak := make(chan struct{}), make(chan uint64)
 	go func() {
 		most := uint64(0)
@@ -48,17 +113,24 @@ func BenchmarkGroups(b *testing.B) {
 			}
 		}
 	}()
-	b.ResetTimer()
-	for range b.N {
-		groups, err := r.Groups(context.Background(), dlq.Filter{}, 0)
-		if err != nil || len(groups) != 5 {
-			b.Fatalf("%d groups, %v", len(groups), err)
+	return func() float64 {
+		close(stop)
+		return float64(<-peak) / (1 << 20)
+	}
+}
+
+// fillLarge puts n letters of so many bytes, of the code http_400.
+func (w *world) fillLarge(n, size int) {
+	w.t.Helper()
+	for i := range n {
+		m := nats.NewMsg(dlq.Subject("courier", "http_400"))
+		m.Data = bytes.Repeat([]byte{'x'}, size)
+		m.Header.Set(dlq.HeaderID, fmt.Sprint("large-", i))
+		if _, err := w.js.PublishMsgAsync(m, jetstream.WithStallWait(10*time.Second)); err != nil {
+			w.t.Fatal(err)
 		}
 	}
-	b.StopTimer()
-	close(stop)
-	b.ReportMetric(float64(<-peak)/(1<<20), "MiB-peak")
-	b.ReportMetric(float64(letters)*float64(b.N)/b.Elapsed().Seconds(), "letters/s")
+	<-w.js.PublishAsyncComplete()
 }
 
 // fill puts n letters as the workers would, in five groups, without waiting

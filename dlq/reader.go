@@ -119,59 +119,6 @@ func (r *Reader) between(ctx context.Context, f Filter, from, to uint64, content
 	}
 }
 
-// The stream is read backwards in pieces of so many places. Where it is
-// sparse they grow.
-const (
-	leastPiece = 200
-	mostPiece  = 20_000
-	fewInPiece = 100
-)
-
-// Newest yields the letters of a filter before a place in the stream (0: all),
-// newest first. It reads the stream from its end, in pieces, so that the
-// first page of a million letters costs no more than that of a hundred.
-func (r *Reader) Newest(ctx context.Context, f Filter, before uint64, content Content) iter.Seq2[*Stored, error] {
-	return func(yield func(*Stored, error) bool) {
-		info, err := r.stream.Info(ctx)
-		if err != nil {
-			yield(nil, fmt.Errorf("dead-letter stream %s: %w", Stream, err))
-			return
-		}
-		to := info.State.LastSeq
-		if before > 0 {
-			to = min(to, before-1)
-		}
-		left, piece := f.Limit, uint64(leastPiece)
-		for to >= info.State.FirstSeq && to > 0 {
-			from := max(info.State.FirstSeq, to-min(to-1, piece-1))
-			var page []*Stored
-			for l, err := range r.between(ctx, f, from, to, content) {
-				if err != nil {
-					yield(nil, err)
-					return
-				}
-				if f.Limit > 0 && len(page) == left {
-					page = page[1:] // the older ones are beyond the limit
-				}
-				page = append(page, l)
-			}
-			for _, l := range slices.Backward(page) {
-				if !yield(l, nil) {
-					return
-				}
-			}
-			if left -= len(page); f.Limit > 0 && left == 0 {
-				return
-			}
-			if to = from - 1; len(page) < fewInPiece {
-				piece = min(2*piece, mostPiece)
-			} else {
-				piece = leastPiece
-			}
-		}
-	}
-}
-
 // Get reads the letter at a place. ErrGone: it is not there any more.
 func (r *Reader) Get(ctx context.Context, seq uint64) (*Stored, error) {
 	m, err := r.stream.GetMsg(ctx, seq)
@@ -188,8 +135,11 @@ func (r *Reader) Get(ctx context.Context, seq uint64) (*Stored, error) {
 var ErrGone = errors.New("the letter is not there any more")
 
 // Find reads the letters of an id; one as a rule. There are two after a replay
-// that was killed between its two steps.
+// that was killed between its two steps. No letter has an empty id.
 func (r *Reader) Find(ctx context.Context, id string) ([]*Stored, error) {
+	if id == "" { // in a filter it means all of them
+		return nil, nil
+	}
 	f := Filter{ID: id}
 	if provider, _, _ := strings.Cut(id, ":"); slices.Contains(event.Providers(), provider) {
 		f.Provider = provider // fewer letters to look at

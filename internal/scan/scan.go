@@ -19,8 +19,12 @@ import (
 )
 
 const (
-	// batch bounds the messages in memory: 500 of the largest letters are 64 MiB.
-	batch = 500
+	// The messages in memory are bounded: as many as have come to 4 MiB lately.
+	// The first batch is 13 MiB of the largest letters.
+	batchBytes = 4 << 20
+	firstBatch = 100
+	leastBatch = 10
+	mostBatch  = 500
 	// giveUp is how long a scan waits for a broker that does not answer.
 	giveUp = 30 * time.Second
 	// inactive is when the server forgets the reader of a scan that was killed.
@@ -52,7 +56,7 @@ func Messages(ctx context.Context, js jetstream.JetStream, r Range) iter.Seq2[Me
 		if r.To == 0 {
 			r.To = math.MaxUint64
 		}
-		s := &scan{js: js, Range: r, next: max(r.From, 1), spacing: newSpacing()}
+		s := &scan{js: js, Range: r, next: max(r.From, 1), batch: firstBatch, spacing: newSpacing()}
 		defer s.drop(ctx)
 		left := false // by the caller, who hears nothing more, not even that ctx has ended
 		hears := func(m Message, err error) bool {
@@ -85,6 +89,7 @@ type scan struct {
 	Range
 	js       jetstream.JetStream
 	next     uint64 // sequence to go on from
+	batch    int    // messages to ask for
 	reader   jetstream.Consumer
 	received uint64 // messages of this reader, as it counts them
 	spacing  backoff.BackOff
@@ -131,11 +136,11 @@ func (s *scan) step(ctx context.Context, yield func(Message, error) bool) (done 
 	if err := s.open(ctx); err != nil {
 		return false, err
 	}
-	fetched, err := s.reader.FetchNoWait(batch)
+	fetched, err := s.reader.FetchNoWait(int(min(uint64(s.batch), s.To-s.next+1)))
 	if err != nil {
 		return false, err
 	}
-	some := false
+	came, size := 0, 0
 	for message := range fetched.Messages() {
 		meta, err := message.Metadata()
 		if err != nil {
@@ -150,14 +155,19 @@ func (s *scan) step(ctx context.Context, yield func(Message, error) bool) (done 
 		if err := ctx.Err(); err != nil {
 			return false, err
 		}
-		some, s.failing = true, false
+		came++
+		size += len(message.Data()) + headerBytes(message.Headers())
+		s.failing = false
 		s.next = meta.Sequence.Stream + 1
 		m := Message{meta.Sequence.Stream, meta.Timestamp, message.Subject(), message.Headers(), message.Data()}
 		if !yield(m, nil) {
 			return true, nil
 		}
 	}
-	if err := fetched.Error(); err != nil || some {
+	if came > 0 {
+		s.batch = min(mostBatch, max(leastBatch, batchBytes*came/max(1, size)))
+	}
+	if err := fetched.Error(); err != nil || came > 0 {
 		return false, err
 	}
 	// Nothing came. Either there is nothing more, or it got lost.
@@ -169,6 +179,16 @@ func (s *scan) step(ctx context.Context, yield func(Message, error) bool) (done 
 		return false, errGap
 	}
 	return info.NumPending == 0, nil
+}
+
+func headerBytes(h nats.Header) int {
+	size := 0
+	for name, values := range h {
+		for _, value := range values {
+			size += len(name) + len(value)
+		}
+	}
+	return size
 }
 
 // open makes a reader that begins at the next message.
