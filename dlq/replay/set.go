@@ -80,30 +80,36 @@ func ChangeBy(sets []Set) Change {
 	}
 }
 
+// apply leaves a body as it came when nothing but its layout would change. What
+// is no strict JSON is changed by writing it anew, even with the same value.
 func (s Set) apply(body []byte) ([]byte, error) {
 	top, err := readObject(body)
 	if err != nil {
 		return nil, &event.Violation{Field: "event", Problem: "no JSON object, so that no field can be set"}
 	}
+	value := s.Value
 	outer, inner, nested := strings.Cut(s.Field, ".")
-	if !nested {
-		if same(top.get(s.Field), s.Value) {
-			return body, nil
-		}
-		return top.with(s.Field, s.Value).encode(), nil
+	if nested {
+		value = groupWith(top.get(outer), inner, s.Value)
 	}
-	group, err := readObject(top.get(outer))
+	if next := top.with(outer, value).encode(); !same(body, next) {
+		return next, nil
+	}
+	return body, nil
+}
+
+// groupWith sets a member of a group such as device; a group of which nothing
+// remains goes as a whole.
+func groupWith(group jsontext.Value, name string, value jsontext.Value) jsontext.Value {
+	members, err := readObject(group)
 	if err != nil {
-		group = nil // it was wrong, or not there
+		members = nil // it was wrong, or not there
 	}
-	if err == nil && same(group.get(inner), s.Value) {
-		return body, nil
+	next := members.with(name, value)
+	if len(next) == 0 && (err != nil || len(members) > 0) {
+		return nil
 	}
-	group = group.with(inner, s.Value)
-	if len(group) == 0 {
-		return top.with(outer, nil).encode(), nil
-	}
-	return top.with(outer, group.encode()).encode(), nil
+	return next.encode()
 }
 
 // object is a JSON object whose order and values are kept.
@@ -214,11 +220,13 @@ func Differences(before, after []byte) []string {
 	return names
 }
 
-// same compares values without regard to their layout.
+// same compares values without regard to their layout. Numbers are compared as
+// they are written: as floating-point ones large ids would be equal that are not.
 func same(a, b jsontext.Value) bool {
 	x, y := a.Clone(), b.Clone()
 	if len(x) == 0 || len(y) == 0 {
 		return len(x) == len(y)
 	}
-	return x.Canonicalize() == nil && y.Canonicalize() == nil && bytes.Equal(x, y)
+	asWritten := []jsontext.Options{jsontext.CanonicalizeRawInts(false), jsontext.CanonicalizeRawFloats(false)}
+	return x.Canonicalize(asWritten...) == nil && y.Canonicalize(asWritten...) == nil && bytes.Equal(x, y)
 }
