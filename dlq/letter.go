@@ -10,9 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
+
+	"github.com/tokenrelay/tokenrelay/publisher"
 )
 
 // The headers of a letter. A replayed event carries ID, Generation,
@@ -44,6 +47,7 @@ const (
 	headersLeftOut    = "Dlq-Original-Headers-Left-Out"
 	maxReasonBytes    = 256
 	maxHistoryEntries = 20
+	maxHistoryBytes   = 16 << 10
 )
 
 // Subject is where the letters of a provider and a code are stored.
@@ -114,7 +118,7 @@ func (l *Letter) message(withOriginals bool) *nats.Msg {
 		if v := l.Header.Get(HeaderID); v != "" {
 			id = v
 		}
-		if n, err := strconv.ParseUint(l.Header.Get(HeaderGeneration), 10, 32); err == nil {
+		if n, err := strconv.ParseUint(l.Header.Get(HeaderGeneration), 10, 31); err == nil {
 			generation = n
 		}
 		if trials := l.Header.Get(HeaderTrials); trials != "" && generation > 0 {
@@ -129,6 +133,9 @@ func (l *Letter) message(withOriginals bool) *nats.Msg {
 	history = append(history, Death{Code: code, At: l.FailedAt.UTC().Truncate(time.Millisecond)})
 	history = history[max(0, len(history)-maxHistoryEntries):]
 	encoded, _ := json.Marshal(history) // strings and times always encode
+	if len(encoded) > maxHistoryBytes { // none of ours: headers may be 64 KiB in all
+		encoded, _ = json.Marshal(history[len(history)-1:])
+	}
 
 	header.Set(nats.MsgIdHdr, l.messageID())
 	header.Set(HeaderID, oneLine(id))
@@ -155,6 +162,8 @@ func copyOriginals(to, from nats.Header) {
 	for key, values := range from {
 		switch {
 		case hasPrefixFold(key, prefix), strings.EqualFold(key, outcomeReply):
+		case !publisher.CanWriteHeader(key):
+			to.Set(headersLeftOut, "true") // or no letter of it could ever be stored
 		case hasPrefixFold(key, brokerPrefix), isClientsOwn(key):
 			to[originalPrefix+key] = values
 		default:
@@ -176,7 +185,7 @@ func hasPrefixFold(s, prefix string) bool {
 // oneLine keeps a header value on its line and within its bytes.
 func oneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r

@@ -99,5 +99,5 @@ func (w *Writer) stored(ctx context.Context, sequence uint64, id string) (bool, 
 func tooLarge(err error) bool {
 	var refused *jetstream.APIError
 	return errors.Is(err, nats.ErrMaxPayload) ||
-		errors.As(err, &refused) && refused.ErrorCode == 10054
+		errors.As(err, &refused) && (refused.ErrorCode == 10054 || refused.ErrorCode == 10097) // 10097: the headers
 }

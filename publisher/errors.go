@@ -23,6 +23,8 @@ var (
 	// ErrExpectation: an expectation in the headers (last sequence, stream)
 	// was not met.
 	ErrExpectation = errors.New("an expectation was not met")
+	// ErrBadHeader: a header's name is empty or holds what NATS forbids there.
+	ErrBadHeader = errors.New("a header's name is not allowed")
 	// ErrUnconfirmed: the broker's word did not come in time; the event may
 	// or may not be stored. Publish it again with the same id.
 	ErrUnconfirmed = errors.New("not confirmed: the event may or may not be stored; publish it again with the same id")
@@ -68,6 +70,7 @@ var refusals = map[int]error{
 	10047: ErrStreamFull, // storage
 	10077: ErrStreamFull, // the description says which limit
 	10054: ErrTooLarge,
+	10097: ErrTooLarge,    // the headers alone
 	10060: ErrExpectation, // stream
 	10063: ErrExpectation, // stream sequence
 	10070: ErrExpectation, // last message id
@@ -84,6 +87,8 @@ func classify(err error) error {
 		return fmt.Errorf("%w: %w", ErrNotConnected, err)
 	case errors.Is(err, nats.ErrReconnectBufExceeded):
 		return ErrNotConnected
+	case errors.Is(err, nats.ErrBadHeaderMsg):
+		return ErrBadHeader
 	case errors.Is(err, nats.ErrBadSubject), errors.Is(err, nats.ErrHeadersNotSupported):
 		return err
 	default: // a write that failed, maybe half way

@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,11 +45,12 @@ func IsExportedLetter(line []byte) bool {
 }
 
 // Replay is the message that puts the letter back, as PublishRaw takes it: for
-// its provider alone and one generation older, with the letter's id and
-// history, and with the message id that `dlq replay` would use, so that doing
-// both stores it once. An id of "" means that the line names none.
+// its provider alone and one generation older, with the app's own headers, the
+// letter's id and history, and with the message id that `dlq replay` would use,
+// so that doing both stores it once. An id of "" means that the line names none.
 //
-// An event that its provider could still not take is an *event.Violation.
+// An event that its provider could still not take is an *event.Violation; so is
+// a letter that is wrong itself, in the field provider or headers.….
 func (l *ExportedLetter) Replay() (id string, body []byte, opts []Option, err error) {
 	switch {
 	case l.Body != nil && l.BodyBase64 != nil:
@@ -68,18 +70,21 @@ func (l *ExportedLetter) Replay() (id string, body []byte, opts []Option, err er
 	if _, err := ev.RouteOnly(l.Provider); err != nil {
 		return "", nil, nil, err
 	}
-	opts = []Option{To(l.Provider)}
+	opts = []Option{To(l.Provider), l.own(len(body))}
 	letter := l.Headers.Get("Dlq-Id")
 	if letter == "" {
 		return ev.ID, body, opts, nil
 	}
-	generation := 0
+	if err := checkID("headers.Dlq-Id", letter); err != nil {
+		return "", nil, nil, err
+	}
+	generation := uint64(0)
 	if text := l.Headers.Get("Dlq-Generation"); text != "" {
-		if generation, err = strconv.Atoi(text); err != nil || generation < 0 {
-			return "", nil, nil, &event.Violation{Field: "headers.Dlq-Generation", Problem: "must be a number, 0 or more"}
+		if generation, err = strconv.ParseUint(text, 10, 31); err != nil {
+			return "", nil, nil, &event.Violation{Field: "headers.Dlq-Generation", Problem: "must be a whole number from 0 to 2147483647"}
 		}
 	}
-	next := strconv.Itoa(generation + 1)
+	next := strconv.FormatUint(generation+1, 10)
 	opts = append(opts, Header("Dlq-Id", letter), Header("Dlq-Generation", next))
 	for _, name := range []string{"Dlq-First-Failed-At", "Dlq-History"} {
 		if value := l.Headers.Get(name); value != "" {
@@ -92,4 +97,36 @@ func (l *ExportedLetter) Replay() (id string, body []byte, opts []Option, err er
 		id += "." + strconv.Itoa(trials)
 	}
 	return id, body, opts, nil
+}
+
+// roomForOurs is what a replay's other headers may take, with a long id and a
+// full history.
+const roomForOurs = 16 << 10
+
+// own carries the app's own headers on, unless the replay could become too
+// large for the stream by them.
+func (l *ExportedLetter) own(body int) Option {
+	header, size := nats.Header{}, body
+	for name, values := range l.Headers {
+		if !isOwn(name) {
+			continue
+		}
+		header[name] = values
+		for _, value := range values {
+			size += len(name) + len(value) + len(": \r\n")
+		}
+	}
+	return func(o *options) {
+		if len(header) > 0 && size <= event.MaxBytes-roomForOurs {
+			o.header = maps.Clone(header)
+		}
+	}
+}
+
+// isOwn leaves out the letter's headers, the broker's, and those that only the
+// first reader of a message is to act upon.
+func isOwn(name string) bool {
+	lower := strings.ToLower(name)
+	return CanWriteHeader(name) && !strings.HasPrefix(lower, "dlq-") && !strings.HasPrefix(lower, "nats-") &&
+		!slices.Contains([]string{strings.ToLower(OutcomeReplyHeader), "status", "description"}, lower)
 }

@@ -1,6 +1,7 @@
 package publisher_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json"
@@ -31,6 +32,13 @@ func TestLetterGoesBackToItsProviderOnly(t *testing.T) {
 	for line, want := range map[string]map[string]string{
 		`{"provider":"courier","headers":{"Dlq-Id":["d1"],"Dlq-Generation":["2"],"Dlq-History":["[]"],"Dlq-First-Failed-At":["then"],"Dlq-Reason":["r"],"Dlq-Original-Nats-TTL":["1h"]},"body":` + body + `}`: {
 			"Nats-Msg-Id": "replay:d1:3", "Dlq-Id": "d1", "Dlq-Generation": "3", "Dlq-History": "[]", "Dlq-First-Failed-At": "then",
+		},
+		// The app's own headers come along; those of others, and names that no client may write, do not.
+		`{"provider":"courier","headers":{"Dlq-Id":["d3"],"X-Trace":["t1"],"traceparent":["00-a-b-01"],"nats-ttl":["1h"],"Outcome-Reply":["_INBOX.x"],"Status":["503"],"X/Y":["1"],"dlq-x":["1"]},"body":` + body + `}`: {
+			"Nats-Msg-Id": "replay:d3:1", "Dlq-Id": "d3", "Dlq-Generation": "1", "X-Trace": "t1", "traceparent": "00-a-b-01",
+		},
+		`{"provider":"courier","headers":{"Dlq-Id":["d4"],"X-Large":["` + strings.Repeat("x", 60<<10) + `"]},"body":` + body + `}`: {
+			"Nats-Msg-Id": "replay:d4:1", "Dlq-Id": "d4", "Dlq-Generation": "1",
 		},
 		`{"provider":"courier","headers":{"Dlq-Id":["d2"]},"body":` + body + `}`: {
 			"Nats-Msg-Id": "replay:d2:1", "Dlq-Id": "d2", "Dlq-Generation": "1",
@@ -64,12 +72,15 @@ func TestLetterGoesBackToItsProviderOnly(t *testing.T) {
 func TestLetterThatCannotGoBack(t *testing.T) {
 	t.Parallel()
 	for line, field := range map[string]string{
-		`{"provider":"pigeon","body":{"token":"t"}}`:                                                                                "provider",
-		`{"provider":"courier","body":{"token":"t","user_id":"u"}}`:                                                                 "provider_key",
-		`{"provider":"courier","body":{"token":7}}`:                                                                                 "token",
-		`{"provider":"courier","body_base64":"AAEC"}`:                                                                               "event",
-		`{"provider":"courier","body":{"token":"t"},"body_base64":"AAEC"}`:                                                          "body",
-		`{"provider":"courier","headers":{"Dlq-Id":["d"],"Dlq-Generation":["-1"]},"body":{"token":"t","user_id":"u","type":"fcm"}}`: "headers.Dlq-Generation",
+		`{"provider":"pigeon","body":{"token":"t"}}`:                                                                                        "provider",
+		`{"provider":"courier","body":{"token":"t","user_id":"u"}}`:                                                                         "provider_key",
+		`{"provider":"courier","body":{"token":7}}`:                                                                                         "token",
+		`{"provider":"courier","body_base64":"AAEC"}`:                                                                                       "event",
+		`{"provider":"courier","body":{"token":"t"},"body_base64":"AAEC"}`:                                                                  "body",
+		`{"provider":"courier","headers":{"Dlq-Id":["d"],"Dlq-Generation":["-1"]},"body":{"token":"t","user_id":"u","type":"fcm"}}`:         "headers.Dlq-Generation",
+		`{"provider":"courier","headers":{"Dlq-Id":["d"],"Dlq-Generation":["abc"]},"body":{"token":"t","user_id":"u","type":"fcm"}}`:        "headers.Dlq-Generation",
+		`{"provider":"courier","headers":{"Dlq-Id":["d"],"Dlq-Generation":["2147483648"]},"body":{"token":"t","user_id":"u","type":"fcm"}}`: "headers.Dlq-Generation",
+		`{"provider":"courier","headers":{"Dlq-Id":["d\u0085"]},"body":{"token":"t","user_id":"u","type":"fcm"}}`:                           "headers.Dlq-Id",
 	} {
 		var letter publisher.ExportedLetter
 		if err := json.Unmarshal([]byte(line), &letter); err != nil {

@@ -69,10 +69,8 @@ func rawMessage(id string, body []byte, opts []Option) (*nats.Msg, error) {
 	if id == "" {
 		id = rand.Text()
 	}
-	// A header would lose these, and with them two ids could become one.
-	if strings.TrimSpace(id) != id || strings.ContainsFunc(id, unicode.IsControl) {
-		return nil, fmt.Errorf("publisher: invalid event: %w", &event.Violation{
-			Field: "id", Problem: "white space at an end or a control character in it; neither is allowed"})
+	if err := checkID("id", id); err != nil {
+		return nil, fmt.Errorf("publisher: invalid event: %w", err)
 	}
 	o := collect(opts)
 	m := &nats.Msg{Subject: Subject, Data: body, Header: o.header}
@@ -87,6 +85,23 @@ func rawMessage(id string, body []byte, opts []Option) (*nats.Msg, error) {
 	}
 	m.Header.Set(jetstream.MsgIDHeader, id)
 	return m, nil
+}
+
+// checkID refuses what a header would lose: with it two ids could become one.
+func checkID(field, id string) error {
+	if strings.TrimSpace(id) != id || strings.ContainsFunc(id, unicode.IsControl) {
+		return &event.Violation{Field: field, Problem: "white space at an end or a control character in it; neither is allowed"}
+	}
+	return nil
+}
+
+// CanWriteHeader tells whether the client would send a header of this name.
+// Other clients send more: a message that carries such a name on would never
+// be stored. (nats.go, isHeaderKeyValid)
+func CanWriteHeader(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		return r <= ' ' || r > '~' || strings.ContainsRune(`"()/,:;<=>?@[\]{}`, r)
+	})
 }
 
 func collect(opts []Option) options {
