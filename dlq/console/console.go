@@ -59,6 +59,7 @@ type Console struct {
 	password [sha256.Size]byte
 
 	server    *http.Server
+	grace     time.Duration // of connections, at the end
 	listener  net.Listener
 	failed    chan error // at most one
 	alive     context.Context
@@ -82,7 +83,7 @@ func New(s Settings) (*Console, error) {
 	c := &Console{
 		Settings: s, pages: pages, veil: dlq.NewVeil(false), flow: flow.NewWatch(flow.Settings{JS: s.JS, Log: s.Log}),
 		tally: newTally(s.Letters), sessions: newSessions(s.Idle), gate: newGate(), csrfKey: make([]byte, 32),
-		password: sha256.Sum256([]byte(s.Password)), failed: make(chan error, 1),
+		password: sha256.Sum256([]byte(s.Password)), grace: grace, failed: make(chan error, 1),
 	}
 	_, _ = rand.Read(c.csrfKey) // never fails
 	c.alive, c.end = context.WithCancel(context.Background())
@@ -151,19 +152,33 @@ func (c *Console) URL() string {
 	return scheme + addr + "/"
 }
 
+// grace is how long Stop waits for answers that are on their way.
+const grace = 5 * time.Second
+
 // Stop ends running jobs, which say in the log what they have done, and the
-// server.
+// server. Who neither sends nor reads on is cut off after a while; the error
+// says that a job did not end before ctx did.
 func (c *Console) Stop(ctx context.Context) error {
 	c.end()
-	var err error
 	if c.listener != nil {
-		if err = c.server.Shutdown(ctx); err != nil {
-			err = errors.Join(err, c.server.Close())
+		soon, cancel := context.WithTimeout(ctx, c.grace)
+		if c.server.Shutdown(soon) != nil {
+			_ = c.server.Close() // of lines that nobody is at
 		}
+		cancel()
 	}
-	c.jobs.wait()
-	c.work.Wait()
-	return err
+	ended := make(chan struct{})
+	go func() {
+		c.jobs.wait()
+		c.work.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("console: a job did not end in time: %w", ctx.Err())
+	}
 }
 
 // isLoopback reports whether nobody but this machine can reach the host.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -20,6 +21,10 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 
 // mostForm bounds what a form may send.
 const mostForm = 64 << 10
+
+// leave is how long a refused request may go on sending, so that who sends
+// much has read the answer before the line is cut.
+const leave = time.Second
 
 // byItself marks what a page without script asks for again and again, which is
 // no click and keeps no session going.
@@ -94,17 +99,34 @@ func (c *Console) handler() http.Handler {
 			http.Error(w, "The host of this address is not one of the console's. Name it in CONSOLE_HOSTS, or call the console by localhost.", http.StatusMisdirectedRequest)
 			return
 		}
+		if hasMore(r) {
+			h.Set("Connection", "close")
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(leave))
+			http.Error(w, "Only forms are taken here, sent by POST as application/x-www-form-urlencoded.", http.StatusUnsupportedMediaType)
+			return
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, mostForm)
 		if err := r.ParseForm(); err != nil {
 			http.Error(w, "The address or the form could not be read. A form may have at most 64 KiB.", http.StatusBadRequest)
 			return
 		}
-		// All is read. The limit for reading would end the contexts of answers
+		// All is read: a body of which a rest came later would now be waited for
+		// without an end. The limit for reading would end the contexts of answers
 		// that take longer.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 		guarded.ServeHTTP(w, r)
 	})
 	return all
+}
+
+// hasMore reports whether a request brings something that ParseForm leaves
+// unread.
+func hasMore(r *http.Request) bool {
+	if r.ContentLength == 0 {
+		return false
+	}
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return r.Method != http.MethodPost || err != nil || kind != "application/x-www-form-urlencoded"
 }
 
 // knows reports whether a browser may call the console by this host. A page

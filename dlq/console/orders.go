@@ -184,7 +184,13 @@ func (c *Console) fileOfJob(w http.ResponseWriter, r *http.Request, s *session) 
 	control := http.NewResponseController(w)
 	// Who stops it does not wait for a reader that has stalled.
 	t.out, t.cutOff = patient{w, control}, func() { _ = control.SetWriteDeadline(time.Now()) }
-	if err := c.conduct(j, t, s.operator); err != nil {
+	var err error
+	written := make(chan struct{})
+	c.jobs.work.Go(func() { // whose end is waited for like any job's
+		defer close(written)
+		err = c.conduct(j, t, s.operator)
+	})
+	if <-written; err != nil {
 		panic(http.ErrAbortHandler) // or half a file would look whole
 	}
 }
