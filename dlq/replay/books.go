@@ -37,7 +37,7 @@ type GroupReport struct {
 	Trial     Verdict
 	Tried     int    // letters of the trial
 	DiedOf    string // what the last one that died again died of
-	Example   string // why an Invalid one is so
+	Example   Examples
 }
 
 // LeftOver sums up Left.
@@ -203,13 +203,6 @@ func (b *books) landed(group int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.ended[group] > 0
-}
-
-// tried is how many letters of a group the trial took.
-func (b *books) tried(group int) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.groups[group].Tried
 }
 
 // underWay counts the replays of this run without an outcome.

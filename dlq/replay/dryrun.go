@@ -47,13 +47,16 @@ func (p *Plan) DryRun(ctx context.Context, ask map[string]Ask, report func(asked
 		b := &batch{ask: ask[provider], groups: groups}
 		filter := p.options.Filter
 		filter.Provider, filter.Limit = provider, 0 // the plan knows who is chosen
-		for l, err := range p.letters.Letters(ctx, filter, p.through, dlq.Whole) {
+		for l, err := range p.letters.Letters(ctx, filter, p.extent.Last, dlq.Whole) {
 			if err != nil {
 				return groups, err
 			}
 			e, found := p.at(l.Seq)
-			if !found || e.state != ready {
+			if !found || !e.goes() {
 				continue
+			}
+			if !p.isPlanned(e, l) {
+				return groups, anew(dlq.Stream)
 			}
 			m, err := p.message(l)
 			if err != nil {

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ func (p *Plan) readEvents(ctx context.Context) error {
 
 // follow goes on looking while a run goes on: users log in meanwhile, and
 // another run may be at work.
-func (p *Plan) follow(ctx context.Context) {
+func (r *run) follow(ctx context.Context) {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -37,7 +38,11 @@ func (p *Plan) follow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			_ = p.readEvents(ctx) // the next look begins where this one ended
+			_ = r.readEvents(ctx) // the next look begins where this one ended
+			if err := r.isAnew(ctx); errors.Is(err, errAnew) {
+				r.fail(err)
+				return
+			}
 		}
 	}
 }
@@ -46,7 +51,7 @@ func (p *Plan) follow(ctx context.Context) {
 func (p *Plan) meet(m scan.Message) {
 	addressed, isReplay := strings.CutPrefix(m.Subject, consumer.EventsSubject+".")
 	if isReplay {
-		p.meetReplay(m)
+		p.meetReplay(m, addressed)
 	}
 	if len(p.byKey) == 0 {
 		return
@@ -83,25 +88,31 @@ func (p *Plan) meet(m scan.Message) {
 func (p *Plan) compare(e *entry, came moment, m scan.Message, isReplay bool) {
 	switch {
 	case isReplay && p.hash(m.Header.Get(dlq.HeaderID)) == e.id: // a replay of this very letter
-	case !isReplay && e.when.placed && m.Seq == e.when.position: // its own event: now it is known when that came
-		e.when.at = came.at
-	case (e.state == ready || e.state == twin) && !p.options.Stale && came.newer(e.when):
+	case !isReplay && e.placed && m.Seq == e.position: // its own event: now it is known when that came
+		e.at = came.at
+	case (e.state == ready || e.state == twin) && !p.options.Stale && came.newer(e.when()):
 		e.leave(Superseded)
 	}
 }
 
 // meetReplay finds the letter that a replay was made of. Who removes it looks
-// once more whether the ids are the same.
-func (p *Plan) meetReplay(m scan.Message) {
-	id := m.Header.Get(jetstream.MsgIDHeader)
-	if id == "" || m.Header.Get(dlq.HeaderID) == "" {
+// once more at what the replay carries.
+func (p *Plan) meetReplay(m scan.Message, provider string) {
+	id, letter := m.Header.Get(jetstream.MsgIDHeader), m.Header.Get(dlq.HeaderID)
+	if id == "" || letter == "" {
 		return
 	}
+	body, edited := p.hashOf(m.Data), isEdited(historyOf(m.Header))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.with(p.byReply, func(e *entry) uint64 { return e.replay }, p.hash(id), func(e *entry) {
-		if e.state == ready || e.state == left || e.state == twin {
-			e.state, e.proof = replayed, m.Seq
+	p.with(p.byReply, func(e *entry) uint64 { return e.replay }, p.hash(unmarked(id, letter)), func(e *entry) {
+		open := e.claim == unclaimed || e.unsure
+		if e.state == taken || e.state == gone || p.names[e.provider] != provider || !open ||
+			!isNext(m.Header, int(e.attempt>>16), int(e.attempt&mostAttempts)) {
+			return
+		}
+		if same := e.body == body; same || edited && e.claim == unclaimed {
+			e.claim, e.proof, e.unsure = replayed, m.Seq, !same
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -19,6 +20,7 @@ import (
 
 // replayOf is the message that puts a letter back.
 type replayOf struct {
+	letter  *dlq.Stored
 	id      string
 	body    []byte
 	options []publisher.Option
@@ -40,15 +42,12 @@ func (p *Plan) message(l *dlq.Stored) (replayOf, error) {
 		}
 	}
 	id, body, options, err := exported.Replay()
-	return replayOf{id, body, options}, err
+	return replayOf{l, id, body, options}, err
 }
 
 // noted adds to the history which fields are different from here on.
 func noted(l *dlq.Stored, header nats.Header, fields []string) nats.Header {
-	history := slices.Clone(l.History)
-	if len(history) == 0 {
-		history = []dlq.Death{{Code: l.Code, At: l.FailedAt.UTC().Truncate(time.Millisecond)}}
-	}
+	history := deaths(l)
 	history[len(history)-1].Edited = fields
 	text, err := json.Marshal(history)
 	if err != nil {
@@ -59,17 +58,29 @@ func noted(l *dlq.Stored, header nats.Header, fields []string) nats.Header {
 	return next
 }
 
+// deaths is the letter's history; one that cannot be read has its last.
+func deaths(l *dlq.Stored) []dlq.Death {
+	if len(l.History) == 0 {
+		return []dlq.Death{{Code: l.Code, At: l.FailedAt.UTC().Truncate(time.Millisecond)}}
+	}
+	return slices.Clone(l.History)
+}
+
 // trialOf marks a replay as a trial, which does not count when it fails.
 func trialOf(l *dlq.Stored) publisher.Option {
 	return publisher.Header(dlq.HeaderTrials, strconv.Itoa(l.Trials+1))
 }
 
+// mostAttempts bounds the two halves of an entry's attempt.
+const mostAttempts = 1<<16 - 1
+
 // entryOf is what the plan remembers of a letter; the problem is why its event
 // is not valid.
 func (p *Plan) entryOf(l *dlq.Stored) (e entry, problem string) {
-	e = entry{seq: l.Seq, id: p.hash(l.ID), attempt: uint32(min(l.Generation, 1<<16-1))<<16 | uint32(min(l.Trials, 1<<16-1))}
-	e.when = moment{at: p.latest(l).UnixNano()}
-	e.when.position, e.when.placed = placeOf(l.ID, p.created)
+	e = entry{seq: l.Seq, id: p.hash(l.ID), body: p.hashOf(l.Body), edited: isEdited(l.History),
+		attempt: uint32(min(l.Generation, mostAttempts))<<16 | uint32(min(l.Trials, mostAttempts))}
+	e.at = p.latest(l).UnixNano()
+	e.position, e.placed = placeOf(l.ID, p.created)
 	if i := slices.Index(p.names, l.Provider); i >= 0 {
 		e.provider = uint8(i)
 	} else {
@@ -78,23 +89,31 @@ func (p *Plan) entryOf(l *dlq.Stored) (e entry, problem string) {
 	}
 	m, err := p.message(l)
 	if err != nil {
-		if v, ok := errors.AsType[*event.Violation](err); ok {
-			problem = v.Error()
-		} else {
-			problem = err.Error()
-		}
-		e.leave(Invalid)
+		why, problem := wrong(err)
+		e.leave(why)
 		return e, problem
 	}
 	e.replay = p.hash(m.id)
 	if ev, err := event.Decode(m.body); err == nil {
 		e.key = p.keyOf(l.Provider, ev)
-		e.when.registered = registeredAt(ev)
+		e.registered = registeredAt(ev)
 	}
 	if limit := p.options.MaxGeneration; limit > 0 && l.Generation >= limit {
 		e.leave(TooOften)
 	}
 	return e, ""
+}
+
+// wrong tells the event's own fault, which can be corrected, from the letter's.
+func wrong(err error) (Why, string) {
+	v, ok := errors.AsType[*event.Violation](err)
+	switch {
+	case !ok:
+		return Invalid, err.Error()
+	case v.Field == "provider" || strings.HasPrefix(v.Field, "headers."):
+		return Malformed, v.Error()
+	}
+	return Invalid, v.Error()
 }
 
 // latest is when the event came, at the latest: it first died then. One that
@@ -116,3 +135,10 @@ func (p *Plan) keyOf(provider string, ev *event.Event) uint64 {
 // hash is never 0. Two texts with the same hash are rare, and not trusted
 // where a letter would be lost by it.
 func (p *Plan) hash(text string) uint64 { return max(1, maphash.String(p.seed, text)) }
+
+func (p *Plan) hashOf(body []byte) uint64 { return max(1, maphash.Bytes(p.seed, body)) }
+
+// isPlanned reports whether what stands at an entry's place is its letter.
+func (p *Plan) isPlanned(e *entry, l *dlq.Stored) bool {
+	return p.hash(l.ID) == e.id && p.hashOf(l.Body) == e.body
+}

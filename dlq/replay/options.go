@@ -54,11 +54,13 @@ const (
 	TooOld                 // registered too long ago
 	Superseded             // a newer event of the same identity, type and device is stored
 	Invalid                // its provider could still not take it
+	Malformed              // not its event but the letter is wrong, so that no correction helps
 	TrialFailed            // one of its group died again in the trial
 	TrialOpen              // the trial of its group has no outcome yet
 	Stopped                // too many of its group died again
 	Unconfirmed            // the broker did not confirm the replay, or refused it
 	Forgotten              // the stream remembers an earlier replay that is not there any more
+	Occupied               // the stream remembers another event under the message ids of its replay
 	NotReached             // the run ended before its turn
 	whys
 )
@@ -69,11 +71,13 @@ func (w Why) String() string {
 		"older than --max-age (--stale replays them all the same)",
 		"a newer event of the same identity, type and device is stored (--stale replays them all the same)",
 		"the provider could still not take the event: correct it with --set or --edit",
+		"the letter itself is wrong, so that neither --set nor --edit helps: export it, correct the line and import that, or purge it",
 		"the trial died again",
 		"the trial has no outcome yet",
 		"stopped, --max-fail died again",
 		"the broker did not take the replay",
 		"replayed within the last hour, and that replay was removed from the stream: run it again in an hour",
+		"another event was stored under the message ids of its replay within the last hour: run it again in an hour",
 		"the run ended before their turn",
 	}[w]
 }

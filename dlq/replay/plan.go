@@ -17,33 +17,47 @@ import (
 	"github.com/tokenrelay/tokenrelay/dlq"
 )
 
-// state is what is to be done with a letter.
+// state is what is to be done with a letter that is not claimed.
 type state uint8
 
 const (
-	ready    state = iota
-	left           // stays where it is
-	replayed       // its replay stands in the events' stream already: only to be removed
-	leftover       // a later generation of it is a letter: only to be removed
-	twin           // the same death as another letter: goes as that goes
-	taken          // this run has sent it
-	gone           // somebody else removed it
+	ready state = iota
+	left        // stays where it is
+	twin        // the same death as another letter: goes as that goes
+	taken       // this run has sent it
+	gone        // somebody else removed it
 )
 
 // entry is what is remembered of a letter, at some 80 bytes: there may be a
 // million.
 type entry struct {
-	seq      uint64 // in the dead-letter stream
-	id       uint64 // hash of its Dlq-Id
-	replay   uint64 // hash of the message id that its replay has
-	key      uint64 // hash of its identity; 0 for none
-	when     moment
-	proof    uint64 // of replayed: the replay's place; of leftover: the later letter's
-	attempt  uint32 // generation and trials: the higher one is the later letter
-	group    uint32
-	provider uint8
-	state    state
-	why      Why
+	seq        uint64 // in the dead-letter stream
+	id         uint64 // hash of its Dlq-Id
+	body       uint64 // hash of its event
+	replay     uint64 // hash of the message id that its replay has
+	key        uint64 // hash of its identity; 0 for none
+	registered int64  // these four are its moment
+	position   uint64
+	at         int64
+	proof      uint64 // the place of what claims it; of a taken one its replay's
+	attempt    uint32 // generation and trials: the higher one is the later letter
+	group      uint32
+	provider   uint8
+	state      state
+	why        Why
+	claim      claim
+	placed     bool
+	edited     bool // its history notes a change
+	unsure     bool // the claim is another body's, which may be this one's, changed
+}
+
+func (e *entry) when() moment { return moment{e.registered, e.position, e.placed, e.at} }
+
+func (e *entry) goes() bool { return e.state == ready && e.claim == unclaimed }
+
+// isSameAs reports whether both are one event's, of whatever generation.
+func (e *entry) isSameAs(other *entry) bool {
+	return e.id == other.id && e.provider == other.provider && e.body == other.body
 }
 
 // Group is a group of the plan: the letters that died of the same thing.
@@ -52,7 +66,7 @@ type Group struct {
 	Ready   int         // to be replayed
 	Done    int         // replayed already, by a run that was cut off
 	Left    map[Why]int // stay
-	Example string      // why one that is Invalid is so; names the field, no value
+	Example Examples
 }
 
 // Plan is what a run would do: which letters are there now, and which of them
@@ -64,8 +78,8 @@ type Plan struct {
 	js      jetstream.JetStream
 	letters *dlq.Reader
 	events  jetstream.Stream
-	created time.Time // of the events' stream: its sequences count from there
-	through uint64    // the newest letter when the plan was made
+	created time.Time  // of the events' stream: its sequences count from there
+	extent  dlq.Extent // of the letters, when the plan was made
 	begun   time.Time
 	seed    maphash.Seed
 	names   []string // of providers, for entries
@@ -88,10 +102,10 @@ func Prepare(ctx context.Context, js jetstream.JetStream, letters *dlq.Reader, o
 		return nil, fmt.Errorf("stream %s: %w", consumer.EventsStream, err)
 	}
 	p := &Plan{options: o, js: js, letters: letters, events: events, created: events.CachedInfo().Created, begun: time.Now(), seed: maphash.MakeSeed()}
-	if p.through, err = letters.Last(ctx); err != nil {
+	if p.extent, err = letters.Extent(ctx); err != nil {
 		return nil, err
 	}
-	if p.through == 0 {
+	if p.extent.Last == 0 {
 		return p, nil
 	}
 	if err := p.readLetters(ctx); err != nil {
@@ -100,6 +114,9 @@ func Prepare(ctx context.Context, js jetstream.JetStream, letters *dlq.Reader, o
 	p.index()
 	if len(p.entries) > 0 {
 		if err := p.readEvents(ctx); err != nil {
+			return nil, err
+		}
+		if err := p.weigh(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -136,8 +153,8 @@ func (p *Plan) sum(of func(Group) int) int {
 // readLetters makes an entry of each letter.
 func (p *Plan) readLetters(ctx context.Context) error {
 	var groups dlq.Grouper
-	var invalid []string
-	for l, err := range p.letters.Letters(ctx, p.options.Filter, p.through, dlq.Whole) {
+	var examples []Examples
+	for l, err := range p.letters.Letters(ctx, p.options.Filter, p.extent.Last, dlq.Whole) {
 		if err != nil {
 			return err
 		}
@@ -145,20 +162,20 @@ func (p *Plan) readLetters(ctx context.Context) error {
 		e, problem := p.entryOf(l)
 		e.group = uint32(group)
 		p.entries = append(p.entries, e)
-		for len(invalid) <= group {
-			invalid = append(invalid, "")
+		for len(examples) <= group {
+			examples = append(examples, Examples{})
 		}
-		if problem != "" && invalid[group] == "" {
-			invalid[group] = problem
+		if problem != "" && examples[group][e.why] == "" {
+			examples[group][e.why] = problem
 		}
 	}
 	for i, g := range groups.Groups() {
-		p.Groups = append(p.Groups, Group{Group: g, Left: map[Why]int{}, Example: invalid[i]})
+		p.Groups = append(p.Groups, Group{Group: g, Left: map[Why]int{}, Example: examples[i]})
 	}
 	return nil
 }
 
-// index sorts what letters are looked up by, and finds the leftovers.
+// index sorts what letters are looked up by, and finds the leftovers and twins.
 func (p *Plan) index() {
 	for i := range p.entries {
 		p.byReply = append(p.byReply, uint32(i))
@@ -170,24 +187,25 @@ func (p *Plan) index() {
 	// First by the letter's own id: of one letter the latest attempt counts.
 	slices.SortFunc(p.byReply, func(a, b uint32) int {
 		x, y := &p.entries[a], &p.entries[b]
-		return cmp.Or(cmp.Compare(x.id, y.id), cmp.Compare(x.attempt, y.attempt))
+		return cmp.Or(cmp.Compare(x.id, y.id), cmp.Compare(x.provider, y.provider), cmp.Compare(x.attempt, y.attempt))
 	})
-	for i := len(p.byReply) - 2; i >= 0; i-- {
-		e, next := &p.entries[p.byReply[i]], &p.entries[p.byReply[i+1]]
-		if e.id != next.id || e.attempt == next.attempt {
-			continue
-		}
-		if e.state, e.proof = leftover, next.seq; next.state == leftover {
-			e.proof = next.proof
-		}
-	}
-	slices.SortFunc(p.byReply, func(a, b uint32) int { return cmp.Compare(p.entries[a].replay, p.entries[b].replay) })
+	p.findLeftovers()
+	slices.SortFunc(p.byReply, func(a, b uint32) int {
+		x, y := &p.entries[a], &p.entries[b]
+		return cmp.Or(cmp.Compare(x.replay, y.replay), cmp.Compare(x.id, y.id), cmp.Compare(x.provider, y.provider),
+			cmp.Compare(x.body, y.body), cmp.Compare(x.seq, y.seq))
+	})
 	for i := 1; i < len(p.byReply); i++ {
-		e, before := &p.entries[p.byReply[i]], &p.entries[p.byReply[i-1]]
-		if e.state == ready && e.replay == before.replay && e.id == before.id {
+		if e := &p.entries[p.byReply[i]]; e.state == ready && p.isTwin(i) {
 			e.state = twin
 		}
 	}
+}
+
+// isTwin reports whether a place of byReply has the same death as the one before.
+func (p *Plan) isTwin(i int) bool {
+	e, before := &p.entries[p.byReply[i]], &p.entries[p.byReply[i-1]]
+	return e.replay == before.replay && e.isSameAs(before)
 }
 
 // judgeAge leaves what is too old, now that it is known as well as can be when
@@ -199,7 +217,7 @@ func (p *Plan) judgeAge() {
 	oldest := p.begun.Add(-p.options.MaxAge).UnixNano()
 	for i := range p.entries {
 		e := &p.entries[i]
-		if came := cmp.Or(e.when.registered, e.when.at); (e.state == ready || e.state == twin) && came < oldest {
+		if came := cmp.Or(e.registered, e.at); (e.state == ready || e.state == twin) && came < oldest {
 			e.leave(TooOld)
 		}
 	}
@@ -211,10 +229,10 @@ func (e *entry) leave(why Why) { e.state, e.why = left, why }
 func (p *Plan) count() {
 	for i := range p.entries {
 		e := &p.entries[i]
-		switch g := &p.Groups[e.group]; e.state {
-		case ready:
+		switch g := &p.Groups[e.group]; {
+		case e.goes():
 			g.Ready++
-		case left:
+		case e.state == left && e.claim == unclaimed:
 			g.Left[e.why]++
 		default:
 			g.Done++

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,19 +81,22 @@ func (p *Plan) Run(ctx context.Context, observe func(Progress)) (Report, error) 
 	}
 	r.books = newBooks(p, func(provider string) { r.paces[provider].leave() })
 	r.phase.Store(Trying)
-	r.watch.looked = p.through
+	r.watch.looked = p.extent.Last
 
 	// What has happened while somebody was asked.
-	err := p.readEvents(ctx)
+	err := p.isAnew(ctx)
+	if err == nil {
+		err = p.readEvents(ctx)
+	}
 	if err != nil {
-		return Report{}, err
+		return r.untouched(), err
 	}
 	if r.publisher, err = publisher.New(p.js, publisher.Settings{MaxPending: sendings}); err != nil {
-		return Report{}, err
+		return r.untouched(), err
 	}
 	if r.outcomes, err = publisher.ListenOutcomes(p.js.Conn()); err != nil {
 		_ = r.publisher.Close(ctx) // nothing is under way
-		return Report{}, err
+		return r.untouched(), err
 	}
 	var cancelHard context.CancelFunc
 	r.hard, cancelHard = context.WithCancel(context.WithoutCancel(ctx))
@@ -189,27 +193,34 @@ func (r *run) feed(provider string) {
 	if !r.goesOn(provider) {
 		return
 	}
-	for l, err := range r.letters.Letters(r.soft, filter, r.through, dlq.Whole) {
+	for l, err := range r.letters.Letters(r.soft, filter, r.extent.Last, dlq.Whole) {
 		if err != nil {
 			if r.soft.Err() == nil {
 				r.fail(err)
 			}
 			return
 		}
-		if e, found := r.at(l.Seq); found && r.mayGo(int(e.group)) {
-			r.send(e, l, false)
+		e, found := r.at(l.Seq)
+		if !found || !r.mayGo(int(e.group)) {
+			continue
 		}
+		if !r.isPlanned(e, l) {
+			r.fail(anew(dlq.Stream))
+			return
+		}
+		r.send(e, l, false)
 	}
 }
 
 // goesOn reports whether any group of a provider has letters to go.
 func (r *run) goesOn(provider string) bool {
+	may := make([]bool, len(r.Groups))
 	for i, g := range r.Groups {
-		if g.Provider == provider && r.mayGo(i) && g.Ready > r.books.tried(i) {
-			return true
-		}
+		may[i] = g.Provider == provider && r.mayGo(i)
 	}
-	return false
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.entries, func(e entry) bool { return may[e.group] && e.goes() })
 }
 
 func (r *run) mayGo(group int) bool {
@@ -243,6 +254,20 @@ func (r *run) await() bool {
 		return false
 	}
 	return true
+}
+
+// untouched is the report of a run that could not begin.
+func (r *run) untouched() Report {
+	for _, e := range r.entries {
+		why := e.why
+		if e.state != left {
+			why = NotReached
+		}
+		r.books.note(int(e.group), func(g *GroupReport) { g.Left[why]++ })
+	}
+	var report Report
+	report.Groups, report.Totals = r.books.report()
+	return report
 }
 
 // report closes the books: what is still ready has not been reached, for its

@@ -8,9 +8,9 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/nats-io/nats.go/jetstream"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/tokenrelay/tokenrelay/dlq"
+	"github.com/tokenrelay/tokenrelay/event"
 	"github.com/tokenrelay/tokenrelay/publisher"
 )
 
@@ -29,7 +29,8 @@ func (r *run) send(e *entry, l *dlq.Stored, trial bool) bool {
 	}
 	m, err := r.message(l)
 	if err != nil {
-		r.putBack(e, Invalid)
+		why, _ := wrong(err)
+		r.putBack(e, why)
 		pace.leave()
 		return false
 	}
@@ -52,24 +53,22 @@ func (r *run) send(e *entry, l *dlq.Stored, trial bool) bool {
 	}
 	r.sending.Go(func() {
 		defer func() { <-r.places }()
-		r.confirm(e, l, m, pending, pace, trial)
+		r.confirm(e, m, pending, pace, trial)
 	})
 	return true
 }
 
-// take claims a letter that is still to be replayed; one whose replay has
-// turned up meanwhile is only removed.
+// take takes a letter that is still to be replayed; one whose replay has turned
+// up meanwhile is only removed.
 func (r *run) take(e *entry, l *dlq.Stored) bool {
+	r.clear(e, l)
 	r.mu.Lock()
-	was := e.state
-	if was == ready {
-		e.state = taken
+	defer r.mu.Unlock()
+	if !e.goes() {
+		return false
 	}
-	r.mu.Unlock()
-	if was == replayed || was == leftover {
-		r.clear(e, l)
-	}
-	return was == ready
+	e.state = taken
+	return true
 }
 
 // putBack leaves a letter that was claimed.
@@ -79,12 +78,33 @@ func (r *run) putBack(e *entry, why Why) {
 	e.leave(why)
 }
 
-// refused leaves a letter whose replay the broker did not take. Unless that
-// is the letter's own fault, it would take no other either.
+// Why a "duplicate" is not believed.
+var (
+	errForgotten = errors.New("the stream remembers an earlier replay that is not there any more")
+	errOccupied  = errors.New("the stream remembers another event of the same message id")
+)
+
+// fault is why a letter is left whose replay failed, and whether that is its
+// own fault: else no other would go either.
+func fault(err error) (why Why, own bool) {
+	if _, bad := errors.AsType[*event.Violation](err); bad {
+		why, _ = wrong(err)
+		return why, true
+	}
+	switch {
+	case errors.Is(err, errForgotten):
+		return Forgotten, true
+	case errors.Is(err, errOccupied):
+		return Occupied, true
+	}
+	return Unconfirmed, errors.Is(err, publisher.ErrTooLarge) || errors.Is(err, publisher.ErrExpectation) || errors.Is(err, publisher.ErrBadHeader)
+}
+
+// refused leaves a letter whose replay the broker did not take.
 func (r *run) refused(e *entry, pace *pace, err error) {
-	r.putBack(e, Unconfirmed)
+	why, own := fault(err)
+	r.putBack(e, why)
 	pace.leave()
-	own := errors.Is(err, publisher.ErrTooLarge) || errors.Is(err, publisher.ErrExpectation)
 	if !own && r.hard.Err() == nil {
 		r.fail(fmt.Errorf("the broker did not take a replay: %w", err))
 	}
@@ -92,39 +112,50 @@ func (r *run) refused(e *entry, pace *pace, err error) {
 
 // confirm waits for the broker's word on a replay, and removes the letter only
 // then.
-func (r *run) confirm(e *entry, l *dlq.Stored, m replayOf, pending *publisher.Pending, pace *pace, trial bool) {
-	ack, err := pending.Wait(r.hard)
+func (r *run) confirm(e *entry, m replayOf, pending *publisher.Pending, pace *pace, trial bool) {
+	at, own, err := r.word(m, pending)
 	if err != nil {
 		r.refused(e, pace, err)
 		return
 	}
-	own := true
-	if ack.Duplicate {
-		// "Stored before" is only worth as much as what stands there.
-		stored, err := r.events.GetMsg(r.hard, ack.Seq)
-		switch {
-		case errors.Is(err, jetstream.ErrMsgNotFound), err == nil && stored.Header.Get(jetstream.MsgIDHeader) != m.id:
-			r.putBack(e, Forgotten)
-			pace.leave()
-			return
-		case err != nil:
-			r.refused(e, pace, err)
-			return
-		}
-		own = stored.Header.Get(publisher.OutcomeReplyHeader) == r.outcomes.Subject()
-	}
 	r.mu.Lock()
-	e.proof = ack.Seq
+	e.proof = at
 	r.mu.Unlock()
 	if !own {
 		pace.leave()
 	}
 	if own || trial {
-		r.books.takeOff(ack.Seq, flight{group: int(e.group), provider: l.Provider, trial: trial, own: own})
+		r.books.takeOff(at, flight{group: int(e.group), provider: m.letter.Provider, trial: trial, own: own})
 	} else {
 		r.books.note(int(e.group), func(g *GroupReport) { g.Already++ })
 	}
-	r.remove(l.Seq)
+	r.remove(m.letter.Seq)
+}
+
+// word waits until a replay stands in the stream, and reports where and whether
+// it is ours. "Stored before" is only worth as much as what stands there: where
+// that is another event, the replay goes once more, under its other id.
+func (r *run) word(m replayOf, pending *publisher.Pending) (at uint64, own bool, err error) {
+	for again := false; ; again = true {
+		ack, err := pending.Wait(r.hard)
+		if err != nil || !ack.Duplicate {
+			return ack.Seq, true, err
+		}
+		stored, err := r.events.GetMsg(r.hard, ack.Seq)
+		switch {
+		case errors.Is(err, jetstream.ErrMsgNotFound):
+			return 0, false, errForgotten
+		case err != nil:
+			return 0, false, err
+		case m.isStoredAs(stored):
+			return ack.Seq, stored.Header.Get(publisher.OutcomeReplyHeader) == r.outcomes.Subject(), nil
+		case again:
+			return 0, false, errOccupied
+		}
+		if pending, err = r.publisher.PublishRawAsync(r.hard, marked(m.id, m.letter), m.body, m.options...); err != nil {
+			return 0, false, err
+		}
+	}
 }
 
 // removeTime is how long to try to remove a letter. What stays is a leftover,
@@ -132,6 +163,9 @@ func (r *run) confirm(e *entry, l *dlq.Stored, m replayOf, pending *publisher.Pe
 const removeTime = 10 * time.Second
 
 func (r *run) remove(seq uint64) {
+	if errors.Is(context.Cause(r.soft), errAnew) { // another letter stands there
+		return
+	}
 	spacing := backoff.NewExponentialBackOff(backoff.WithInitialInterval(50*time.Millisecond), backoff.WithMaxElapsedTime(removeTime))
 	err := backoff.Retry(func() error {
 		err := r.letters.Remove(r.hard, seq)
@@ -145,56 +179,12 @@ func (r *run) remove(seq uint64) {
 	}
 }
 
-// joinTwins lets the twins of letters that have gone be removed as well.
-func (r *run) joinTwins() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for i := range r.entries {
-		e := &r.entries[i]
-		if e.state != twin {
-			continue
-		}
-		r.with(r.byReply, func(e *entry) uint64 { return e.replay }, e.replay, func(other *entry) {
-			switch {
-			case other.state == taken && other.proof != 0:
-				e.state, e.proof = replayed, other.proof
-			case other.state == left:
-				e.leave(other.why)
-			}
-		})
-	}
-}
-
-// clearDone removes the letters that were replayed and not removed, be it by
-// this run or another.
-func (r *run) clearDone() {
-	r.mu.Lock()
-	var done []*entry
-	for i := range r.entries {
-		if s := r.entries[i].state; s == replayed || s == leftover {
-			done = append(done, &r.entries[i])
-		}
-	}
-	r.mu.Unlock()
-	team, ctx := errgroup.WithContext(r.soft)
-	team.SetLimit(32)
-	for _, e := range done {
-		team.Go(func() error {
-			l, err := r.get(ctx, e)
-			if err == nil && l != nil {
-				r.clear(e, l)
-			}
-			return err
-		})
-	}
-	if err := team.Wait(); err != nil && r.soft.Err() == nil {
-		r.fail(err)
-	}
-}
-
 // get reads a letter of the plan; nil when somebody has removed it.
 func (r *run) get(ctx context.Context, e *entry) (*dlq.Stored, error) {
 	l, err := r.letters.Get(ctx, e.seq)
+	if err == nil && !r.isPlanned(e, l) {
+		err = anew(dlq.Stream)
+	}
 	if !errors.Is(err, dlq.ErrGone) {
 		return l, err
 	}
@@ -203,43 +193,4 @@ func (r *run) get(ctx context.Context, e *entry) (*dlq.Stored, error) {
 	r.mu.Unlock()
 	r.books.note(int(e.group), func(g *GroupReport) { g.Gone++ })
 	return nil, nil
-}
-
-// clear removes a letter that needs no replay, after a look at the proof: only
-// hashes were compared so far. Without a proof it is to be replayed.
-func (r *run) clear(e *entry, l *dlq.Stored) {
-	var proven bool
-	r.mu.Lock()
-	was, proof := e.state, e.proof
-	r.mu.Unlock()
-	switch was {
-	case replayed:
-		m, err := r.message(l)
-		if err != nil {
-			return
-		}
-		stored, err := r.events.GetMsg(r.hard, proof)
-		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
-			return
-		}
-		proven = err == nil && stored.Header.Get(jetstream.MsgIDHeader) == m.id
-	case leftover:
-		later, err := r.letters.Get(r.hard, proof)
-		if err != nil { // gone too: the next run sees what has become of it
-			return
-		}
-		proven = later.ID == l.ID && (later.Generation > l.Generation || later.Generation == l.Generation && later.Trials > l.Trials)
-	default:
-		return
-	}
-	r.mu.Lock()
-	e.state = ready
-	if proven {
-		e.state = taken
-	}
-	r.mu.Unlock()
-	if proven {
-		r.books.note(int(e.group), func(g *GroupReport) { g.Already++ })
-		r.remove(l.Seq)
-	}
 }

@@ -71,7 +71,7 @@ func (r *run) pick(have map[int]bool, most int) []*entry {
 	defer r.mu.Unlock()
 	total := make([]int, len(r.Groups))
 	for i := range r.entries {
-		if r.entries[i].state == ready {
+		if r.entries[i].goes() {
 			total[r.entries[i].group]++
 		}
 	}
@@ -79,7 +79,7 @@ func (r *run) pick(have map[int]bool, most int) []*entry {
 	var picked []*entry
 	for i := range r.entries {
 		e := &r.entries[i]
-		if e.state != ready || have[int(e.group)] {
+		if !e.goes() || have[int(e.group)] {
 			continue
 		}
 		n, of := seen[e.group], total[e.group]

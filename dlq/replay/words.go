@@ -49,12 +49,16 @@ func (g GroupReport) Words(left func(Why) string) []string {
 	return lines
 }
 
-// Detail adds to Invalid which field is wrong.
-func (w Why) Detail(example string) string {
-	if w != Invalid || example == "" {
+// Examples say of a group why one that is Invalid or Malformed is so. They name
+// the field, and no value.
+type Examples [whys]string
+
+// Detail adds what is wrong.
+func (w Why) Detail(of Examples) string {
+	if of[w] == "" {
 		return ""
 	}
-	return " (" + example + ")"
+	return " (" + of[w] + ")"
 }
 
 // Words are a line such as "12 letters: 9 replayed (9 delivered), 3 left".
