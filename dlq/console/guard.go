@@ -47,6 +47,7 @@ func (c *Console) handler() http.Handler {
 	page("GET /{$}", c.overviewPage)
 	page("GET /letters", c.lettersPage)
 	page("GET /letters/{seq}", c.letterPage)
+	page("GET /letters/{seq}/reveal", c.hide)
 	page("GET /jobs/{id}", c.jobPage)
 	page("GET /erase", c.erasePage)
 	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) {

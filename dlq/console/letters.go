@@ -132,16 +132,34 @@ type letterView struct {
 type headerView struct{ Name, Value string }
 
 func (c *Console) letterPage(w http.ResponseWriter, r *http.Request, s *session) {
-	l := c.letter(w, r, s)
-	if l == nil {
-		return
+	if l := c.letter(w, r, s); l != nil {
+		c.showLetter(w, s, l, c.veil)
 	}
-	view := letterView{frame: c.frame(s, "Letter", "letters"), Stored: l, Meaning: dlq.Explain(l.Provider, l.Code), Revealed: s.reveals(l.Seq),
-		Choice: groupChoice(dlq.Group{Key: dlq.Key{Provider: l.Provider, Code: l.Code, Reason: dlq.Normalise(l.Code, l.Reason)}})}
-	veil := c.veil
-	if view.Revealed {
-		veil = dlq.NewVeil(true)
+}
+
+// reveal shows one letter in full. It is the answer to a form, which browsers
+// keep no page of to come back to; the address alone shows nothing.
+func (c *Console) reveal(w http.ResponseWriter, r *http.Request, s *session) {
+	if l := c.letter(w, r, s); l != nil {
 		c.Log.Info("console: revealed", "operator", s.operator, "letter", l.ID, "seq", l.Seq)
+		c.showLetter(w, s, l, nil)
+	}
+}
+
+// hide is where a revealed letter's address leads to who asks for it again.
+func (c *Console) hide(w http.ResponseWriter, r *http.Request, s *session) {
+	if l := c.letter(w, r, s); l != nil {
+		//nolint:gosec // an address of our own
+		http.Redirect(w, r, letterAddress(l), http.StatusSeeOther)
+	}
+}
+
+// showLetter shows a letter behind a veil; without one, in full.
+func (c *Console) showLetter(w http.ResponseWriter, s *session, l *dlq.Stored, veil *dlq.Veil) {
+	view := letterView{frame: c.frame(s, "Letter", "letters"), Stored: l, Meaning: dlq.Explain(l.Provider, l.Code), Revealed: veil == nil,
+		Choice: groupChoice(dlq.Group{Key: dlq.Key{Provider: l.Provider, Code: l.Code, Reason: dlq.Normalise(l.Code, l.Reason)}})}
+	if view.Revealed {
+		veil, view.Veiled = dlq.NewVeil(true), letterAddress(l)
 	}
 	view.Event = veil.Body(l.Body)
 	for _, name := range slices.Sorted(maps.Keys(l.Header)) {
@@ -191,17 +209,6 @@ func (c *Console) letter(w http.ResponseWriter, r *http.Request, s *session) *dl
 	}
 	c.problem(w, s, http.StatusNotFound, "This letter is not there any more: it was replayed, purged or erased, or it has expired.")
 	return nil
-}
-
-// reveal lets the operator see one letter in full, once.
-func (c *Console) reveal(w http.ResponseWriter, r *http.Request, s *session) {
-	l := c.letter(w, r, s)
-	if l == nil {
-		return
-	}
-	s.mayReveal(l.Seq)
-	//nolint:gosec // an address of our own
-	http.Redirect(w, r, letterAddress(l), http.StatusSeeOther)
 }
 
 // identity is a field with an id or a token. White space around it may be part

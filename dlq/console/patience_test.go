@@ -231,16 +231,6 @@ func TestSessions(t *testing.T) {
 	})
 }
 
-// A reveal is for one look at one letter.
-func TestRevealOnce(t *testing.T) {
-	t.Parallel()
-	s := newSessions(time.Hour).begin("Maja")
-	s.mayReveal(7)
-	if s.reveals(8) || !s.reveals(7) || s.reveals(7) || s.reveals(0) {
-		t.Error("a reveal is not once for one letter")
-	}
-}
-
 func TestRememberedPersons(t *testing.T) {
 	t.Parallel()
 	s := newSessions(time.Hour).begin("Maja")

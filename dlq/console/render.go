@@ -31,6 +31,7 @@ type frame struct {
 	Live     string // where changes of this page are told; empty: it has none
 	Refresh  int    // seconds after which a browser without script reloads; 0: never
 	Self     string // what it reloads: not by a click
+	Veiled   string // where this page is with its personal values hidden; empty: they are
 }
 
 func (c *Console) frame(s *session, title, here string) frame {

@@ -22,7 +22,6 @@ type session struct {
 	created time.Time
 	used    time.Time
 	flash   string // to be told once, on the next page
-	reveal  uint64 // the letter that the next look at it shows in full
 	persons map[string]person
 	order   []string // of persons, oldest first
 }
@@ -132,24 +131,6 @@ func (s *session) told() string {
 	line := s.flash
 	s.flash = ""
 	return line
-}
-
-// mayReveal lets the next look at a letter show it in full.
-func (s *session) mayReveal(seq uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.reveal = seq
-}
-
-// reveals takes the permission: a reload hides the letter again.
-func (s *session) reveals(seq uint64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.reveal != seq || seq == 0 {
-		return false
-	}
-	s.reveal = 0
-	return true
 }
 
 // remember keeps whom to search for and returns its name for addresses.

@@ -1,6 +1,15 @@
-// Brings the parts of a page that change, while it is seen. Everything else
-// works without this script.
+// Brings the parts of a page that change, while it is seen, and takes personal
+// values away when it is left. Everything else works without this script.
 "use strict";
+(() => {
+  // A browser may keep a page as it was left and show it again without asking
+  // the console. A reload hides the values, too.
+  const veiled = document.body.dataset.veiled;
+  if (!veiled) return;
+  history.replaceState(null, "", veiled);
+  addEventListener("pagehide", () => document.getElementById("main").replaceChildren());
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+})();
 (() => {
   const address = document.body.dataset.live;
   const parts = document.getElementById("parts");
