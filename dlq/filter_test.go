@@ -56,33 +56,6 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-// Whose an event is must also be found where the event is not valid.
-func TestNames(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		body, user string
-		want       bool
-	}{
-		"valid":                      {`{"token":"t","user_id":"ann","type":"fcm"}`, "ann", true},
-		"valid, another":             {`{"token":"t","user_id":"anna","type":"fcm"}`, "ann", false},
-		"elsewhere in a valid one":   {`{"token":"t","user_id":"bob","properties":{"x":"ann"},"type":"fcm"}`, "ann", false},
-		"no token":                   {`{"user_id":"ann"}`, "ann", true},
-		"no token, another":          {`{"user_id":"bob","x":"ann"}`, "ann", false},
-		"a number":                   {`{"user_id":17}`, "17", true},
-		"twice":                      {`{"user_id":"bob","user_id":"ann"}`, "ann", true},
-		"cut short":                  {`{"token":"t","user_id":"ann","prop`, "ann", true},
-		"cut short, in another case": {`{"token":"t","User":"ann","prop`, "ann", true},
-		"no JSON":                    {`user_id=ann`, "ann", false},
-		"no JSON, quoted":            {`<x user="ann">`, "ann", true},
-		"an array":                   {`[{"user_id":"ann"}]`, "ann", true},
-		"escaped":                    {`{"user_id":"\u0061nn"}`, "ann", true},
-	} {
-		if got := dlq.Names([]byte(c.body), "", c.user, ""); got != c.want {
-			t.Errorf("%s: %v", name, got)
-		}
-	}
-}
-
 func TestWords(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -2,69 +2,140 @@ package dlq
 
 import (
 	"bytes"
+	"errors"
+	"io"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/nats-io/nats.go"
 
 	"github.com/tokenrelay/tokenrelay/event"
 )
 
 // Names reports whether an event's body names all of these; an empty one
-// counts as named. A body that is no valid event is looked at as loosely as
-// need be: what cannot be read may still be a person's.
+// counts as named. A valid event's own fields decide. Any other body is
+// searched as text, for what cannot be read may still be a person's: see
+// Search.
 func Names(body []byte, token, user, object string) bool {
-	if ev, err := event.Decode(body); err == nil {
-		return is(token, ev.Token) && is(user, ev.UserID) && is(object, ev.ObjectID)
+	found, _ := Search(nil, body, token, user, object)
+	return found
+}
+
+// Search is Names for a whole message, and tells whether its body is a valid
+// event. It looks where Names does, and where that says nothing of a value, in
+// the headers too.
+//
+//   - A valid event's field decides, unless it is absent: then a header that
+//     has the value.
+//   - JSON that is no valid event names what any text in it is, or has in it as
+//     a whole word where the text is JSON, a form or the like itself; numbers
+//     count as they are written.
+//   - Any other body names what stands in it as a whole word, see spellings.
+//
+// Values of one or two characters stand everywhere: they count only as a
+// member of their field's name, and in what is no JSON only between quotes.
+func Search(header nats.Header, body []byte, token, user, object string) (found, valid bool) {
+	ev, err := event.Decode(body)
+	if err != nil {
+		ev = &event.Event{}
 	}
-	found, whole := members(body)
-	for _, want := range []struct{ name, value string }{{"token", token}, {"user_id", user}, {"object_id", object}} {
-		if want.value == "" || found[want.name+"="+want.value] {
+	valid = err == nil
+	for _, want := range []wanted{{"token", token, ev.Token}, {"user_id", user, ev.UserID}, {"object_id", object, ev.ObjectID}} {
+		switch {
+		case want.value == "", want.value == want.has:
+		case want.has != "", !want.inHeaders(header) && (valid || !want.inBody(body)):
+			return false, valid
+		}
+	}
+	return true, valid
+}
+
+// wanted is a value that a message may name.
+type wanted struct {
+	name, value string
+	has         string // what a valid event has there
+}
+
+// short values are no words to search for.
+func (w wanted) short() bool { return utf8.RuneCountInString(w.value) < 3 }
+
+// inHeaders looks at the app's own headers. The letter's were never anybody's.
+func (w wanted) inHeaders(header nats.Header) bool {
+	for name, values := range header {
+		if strings.HasPrefix(name, prefix) && !strings.HasPrefix(name, originalPrefix) || w.short() {
 			continue
 		}
-		if whole || !quotes(body, want.value) {
-			return false
+		if slices.ContainsFunc(values, w.isText) {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
-func is(want, value string) bool { return want == "" || want == value }
-
-// quotes reports whether the value stands in the body as a JSON string.
-func quotes(body []byte, value string) bool {
-	quoted, err := jsontext.AppendQuote(nil, value)
-	return err == nil && bytes.Contains(body, quoted)
+// isText reports whether a text is the value, or has it among others.
+func (w wanted) isText(text string) bool {
+	return text == w.value || strings.ContainsAny(text, "{}[]<>()=&;,'\"|\\%") && w.stands(text) || !utf8.ValidString(text) && w.stands(text)
 }
 
-// members are the texts and numbers of the top object, as "name=value", and
-// whether the body could be read to its end.
-func members(body []byte) (found map[string]bool, whole bool) {
-	found = map[string]bool{}
-	d := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if d.PeekKind() != '{' {
-		return found, false
+func (w wanted) inBody(body []byte) bool {
+	if texts, whole := textsOf(body); whole {
+		return slices.ContainsFunc(texts, w.isIn)
 	}
-	if _, err := d.ReadToken(); err != nil {
-		return found, false
+	return w.stands(string(body))
+}
+
+// stands reports whether the value stands in a text, in any spelling.
+func (w wanted) stands(text string) bool {
+	return slices.ContainsFunc(spellings(text), func(text string) bool {
+		if w.short() {
+			return strings.Contains(text, `"`+w.value+`"`) || strings.Contains(text, "'"+w.value+"'")
+		}
+		return hasWord(text, w.value)
+	})
+}
+
+func (w wanted) isIn(t text) bool {
+	switch {
+	case w.short(), t.number:
+		return t.value == w.value && (t.member == w.name || !w.short())
 	}
-	for d.PeekKind() == '"' {
-		name, err := d.ReadToken()
+	return w.isText(t.value)
+}
+
+// text is a text or a number of a JSON value.
+type text struct {
+	member string // in or below which it stands
+	value  string
+	number bool
+}
+
+// textsOf lists all texts and numbers of a JSON value, names of members too,
+// and reports whether the body is one.
+func textsOf(body []byte) (list []text, whole bool) {
+	if !utf8.Valid(body) {
+		return nil, false
+	}
+	d := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true))
+	member := ""
+	for {
+		token, err := d.ReadToken()
 		if err != nil {
-			return found, false
+			return nil, false
 		}
-		key := name.String() // its token is gone after the next read
-		value, err := d.ReadValue()
-		if err != nil {
-			return found, false
-		}
-		switch value.Kind() {
+		switch token.Kind() {
 		case '"':
-			text, _ := jsontext.AppendUnquote(nil, value) // invalid UTF-8 becomes U+FFFD
-			found[key+"="+string(text)] = true
+			list = append(list, text{member, token.String(), false})
+			if kind, length := d.StackIndex(d.StackDepth()); kind == '{' && length%2 == 1 {
+				list[len(list)-1].member, member = "", token.String()
+			}
 		case '0':
-			found[key+"="+strings.TrimSpace(string(value))] = true
+			list = append(list, text{member, token.String(), true})
+		}
+		if d.StackDepth() == 0 {
+			_, err := d.ReadToken()
+			return list, errors.Is(err, io.EOF)
 		}
 	}
-	_, err := d.ReadToken()
-	return found, err == nil
 }

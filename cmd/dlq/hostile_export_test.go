@@ -71,3 +71,43 @@ func TestExportOfHeadersThatAreNoText(t *testing.T) {
 		t.Errorf("%d events", n)
 	}
 }
+
+// A person is erased from what no worker could read, too.
+func TestEraseFromWhatIsNoEvent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	bodies := []string{
+		`{'user_id': 'gdpranna', 'token': 'bad-x'}`, `{"token": NaN, "user_id": "gdpr\u0061nna"}`, `{"user_id":["gdpranna"],"token":"t"}`,
+		`user_id=gdpranna&token=abc`, `{"event":{"user_id":"gdpranna"}}`, `{"user_id":"gdpranna`,
+	}
+	for _, body := range bodies {
+		w.strange(nil, body)
+	}
+	w.strange(nats.Header{"X-User": {"gdpranna"}}, "nothing")
+	w.strange(nil, `{'user_id': 'gdprannabel'}`)
+	w.Put(append(bodies, registration("bob"), `{"user_id":"bob","token":"t","type":"fcm","properties":{"friend":"gdpranna"}}`)...)
+	w.dlq("gdpranna\n", "erase", "--user", "-", "--yes").want(t, 0, "erased: 7 letters and 6 events")
+	w.dlq("gdpranna\n", "erase", "--user", "-").want(t, 0, "nothing is stored of this person")
+	if n := len(w.letters()); n != 1 {
+		t.Errorf("%d letters left, want that of another", n)
+	}
+	if n := w.stored(consumer.EventsSubject); n != 2 {
+		t.Errorf("%d events left, want the two of another", n)
+	}
+}
+
+// Without the events' stream the letters go all the same, and it is said.
+func TestEraseWithoutTheEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.dead("ann", "bob")
+	if err := w.Broker.JS.DeleteStream(t.Context(), consumer.EventsStream); err != nil {
+		t.Fatal(err)
+	}
+	said := "stream TOKENS is missing, so events were not looked at"
+	w.dlq("user-ann\n", "erase", "--user", "-", "--yes").want(t, 1, "erased: 1 letter and 0 events", said)
+	w.dlq("user-ann\n", "erase", "--user", "-", "--yes").want(t, 1, said)
+	if n := len(w.letters()); n != 1 {
+		t.Errorf("%d letters left, want the other's", n)
+	}
+}

@@ -102,8 +102,16 @@ type eraseTask struct{ eraser *erase.Eraser }
 
 func (t *eraseTask) look(ctx context.Context) (preview, error) {
 	found, err := t.eraser.Look(ctx)
-	return preview{Total: found.Letters + found.Events, Agree: "Erase", Final: "I know that this cannot be undone",
+	return preview{Total: found.Letters + found.Events, Agree: "Erase", Final: "I know that this cannot be undone", Notes: searched(found),
 		Question: fmt.Sprintf("Erase %s and %s of this person for good?", phrase.Plural(found.Letters, "letter"), phrase.Plural(found.Events, "event"))}, err
+}
+
+// searched is the line about what a person cannot be looked up in for certain.
+func searched(n erase.Counts) []string {
+	if n.Searched == 0 {
+		return nil
+	}
+	return []string{phrase.Searched(n.Searched) + "."}
 }
 
 func (t *eraseTask) run(ctx context.Context, report func(progress)) (result, error) {
@@ -111,7 +119,7 @@ func (t *eraseTask) run(ctx context.Context, report func(progress)) (result, err
 		report(progress{Text: fmt.Sprintf("%s and %s removed", phrase.Plural(n.Letters, "letter"), phrase.Plural(n.Events, "event")), Done: n.Letters + n.Events})
 	})
 	r := result{Good: err == nil && len(did.InHand) == 0,
-		Summary: fmt.Sprintf("Erased: %s and %s.", phrase.Plural(did.Letters, "letter"), phrase.Plural(did.Events, "event"))}
+		Summary: fmt.Sprintf("Erased: %s and %s.", phrase.Plural(did.Letters, "letter"), phrase.Plural(did.Events, "event")), Notes: searched(did)}
 	if ctx.Err() != nil {
 		r.Notes = append(r.Notes, "It was stopped before its end: erase once more for the rest.")
 	}

@@ -3,7 +3,8 @@
 //
 // It knows which messages name a person and which of the events had not been
 // handed to any worker yet: these end as `erased`. It refuses to know what
-// became of the others. It owns no goroutine.
+// became of the others, and how a message is searched that is no event: dlq
+// does. It owns no goroutine.
 package erase
 
 import (
@@ -12,6 +13,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tokenrelay/tokenrelay/consumer"
@@ -27,61 +29,88 @@ type Person struct {
 	Object string // object_id
 }
 
-// named reports whether a message names the person.
-func (p Person) named(body []byte) bool {
-	return p.User != "" && dlq.Names(body, "", p.User, "") || p.Object != "" && dlq.Names(body, "", "", p.Object)
+// named reports whether a message names the person. One that is no valid event
+// is counted: whether it is the person's is known less well.
+func (p Person) named(header nats.Header, body []byte, count *Counts) bool {
+	var byUser, byObject, valid bool
+	if p.User != "" {
+		byUser, valid = dlq.Search(header, body, "", p.User, "")
+	}
+	if p.Object != "" {
+		byObject, valid = dlq.Search(header, body, "", "", p.Object)
+	}
+	if !valid {
+		count.Searched++
+	}
+	return byUser || byObject
 }
 
 // Counts is what was found, or removed.
 type Counts struct {
-	Letters int
-	Events  int            // in the events' stream, whatever became of them
-	Erased  map[string]int // of these, by provider: it had not got them, and now never will
-	Counted map[string]int // of the erased, by provider: a worker has them in its metrics
-	InHand  map[string]int // of the events, by provider: a worker has them and may still deliver them
+	Letters  int
+	Events   int            // in the events' stream, whatever became of them
+	Searched int            // of all letters and events: no valid events, and searched as text
+	Erased   map[string]int // of these, by provider: it had not got them, and now never will
+	Counted  map[string]int // of the erased, by provider: a worker has them in its metrics
+	InHand   map[string]int // of the events, by provider: a worker has them and may still deliver them
 }
 
 // Eraser removes one person.
 type Eraser struct {
 	js      jetstream.JetStream
 	letters *dlq.Reader
-	events  jetstream.Stream
+	events  jetstream.Stream // nil when there is none
+	missing error            // why there is none
 	person  Person
 
 	// Patience is how long Remove waits for what is in a worker's hands.
 	Patience time.Duration
 }
 
-// New finds the streams.
+// New finds the streams. When that of the events is missing, the letters are
+// erased all the same, and then Look or Remove says so.
 func New(ctx context.Context, js jetstream.JetStream, letters *dlq.Reader, person Person) (*Eraser, error) {
 	if person == (Person{}) {
 		return nil, errors.New("erase: nobody named")
 	}
+	e := &Eraser{js: js, letters: letters, person: person, Patience: 10 * time.Second}
 	events, err := js.Stream(ctx, consumer.EventsStream)
-	if err != nil {
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		e.missing = fmt.Errorf("stream %s is missing, so events were not looked at: no worker has made it yet, or NATS_URL leads to another broker: %w", consumer.EventsStream, err)
+	case err != nil:
 		return nil, fmt.Errorf("stream %s: %w", consumer.EventsStream, err)
+	default:
+		e.events = events
 	}
-	return &Eraser{js: js, letters: letters, events: events, person: person, Patience: 10 * time.Second}, nil
+	return e, nil
 }
 
-// Look counts what is stored of the person and changes nothing.
+// Look counts what is stored of the person and changes nothing. A missing
+// stream is its error only when there is no letter: else Remove has something
+// to do, and tells then.
 func (e *Eraser) Look(ctx context.Context) (Counts, error) {
 	var found Counts
-	for m, err := range scan.Messages(ctx, e.js, scan.Range{Stream: consumer.EventsStream}) {
-		if err != nil {
-			return found, err
-		}
-		if e.person.named(m.Data) {
-			found.Events++
+	if e.events != nil {
+		for m, err := range scan.Messages(ctx, e.js, scan.Range{Stream: consumer.EventsStream}) {
+			if err != nil {
+				return found, err
+			}
+			if e.person.named(m.Header, m.Data, &found) {
+				found.Events++
+			}
 		}
 	}
 	for l, err := range e.letters.Letters(ctx, dlq.Filter{}, 0, dlq.Whole) {
 		if err != nil {
 			return found, err
 		}
-		if e.person.named(l.Body) {
+		if e.person.named(l.Header, l.Body, &found) {
 			found.Letters++
 		}
+	}
+	if found.Letters == 0 {
+		return found, e.missing
 	}
 	return found, nil
 }
@@ -95,12 +124,18 @@ func (e *Eraser) Remove(ctx context.Context, report func(Counts)) (Counts, error
 	if err := e.removeLetters(ctx, &done, report); err != nil {
 		return done, err
 	}
+	if e.events == nil {
+		return done, e.missing
+	}
 	err := e.removeEvents(ctx, &done, report)
 	e.tellWorkers(context.WithoutCancel(ctx), &done) // what is erased is, also when the rest fails
 	if err != nil {
 		return done, err
 	}
-	return done, e.removeLetters(ctx, &done, report)
+	searched := done.Searched // the letters are looked at a second time
+	err = e.removeLetters(ctx, &done, report)
+	done.Searched = searched
+	return done, err
 }
 
 // removeEvents removes what no worker has in hand at once. What one has, it
@@ -111,7 +146,7 @@ func (e *Eraser) removeEvents(ctx context.Context, done *Counts, report func(Cou
 		if err != nil {
 			return err
 		}
-		if !e.person.named(m.Data) {
+		if !e.person.named(m.Header, m.Data, done) {
 			continue
 		}
 		open, err := e.open(ctx, m)
@@ -177,7 +212,7 @@ func (e *Eraser) removeLetters(ctx context.Context, done *Counts, report func(Co
 		if err != nil {
 			return err
 		}
-		if !e.person.named(l.Body) {
+		if !e.person.named(l.Header, l.Body, done) {
 			continue
 		}
 		switch err := e.removeLetter(ctx, l.Seq); {

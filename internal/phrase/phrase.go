@@ -30,6 +30,18 @@ func Plural(n int, word string) string {
 	return Thousands(n) + " " + word + "s"
 }
 
+// Searched tells of messages that are no events, among which a person was
+// looked for; nothing of none.
+func Searched(n int) string {
+	if n == 0 {
+		return ""
+	}
+	if n == 1 {
+		return "1 stored message could not be read as an event and was searched as text"
+	}
+	return Thousands(n) + " stored messages could not be read as events and were searched as text"
+}
+
 // Times is how often: never, once, twice, 3 times.
 func Times(n int) string {
 	switch n {
