@@ -117,7 +117,7 @@ func TestSearchOfHeaders(t *testing.T) {
 func TestNamesInEveryForm(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
-		id := rapid.StringMatching(`[A-Za-z0-9äöüß漢😀]([A-Za-z0-9äöüß漢😀 ._@:/|+"'&-]{1,20}[A-Za-z0-9äöüß漢😀])`).Draw(r, "id")
+		id := rapid.StringMatching(`[A-Za-z0-9äöüß\x{416}😀]([A-Za-z0-9äöüß\x{416}😀 ._@:/|+"'&-]{1,20}[A-Za-z0-9äöüß\x{416}😀])`).Draw(r, "id")
 		ascii := strconv.QuoteToASCII(id)
 		var escaped strings.Builder
 		for _, unit := range utf16.Encode([]rune(id)) {

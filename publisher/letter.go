@@ -18,6 +18,8 @@ import (
 // `publisher import` can put back, for its own provider only. Lines are compact
 // JSON: an object of `provider`, `headers`, `headers_base64` (see MarshalJSON)
 // and `body` or `body_base64`.
+//
+//nolint:recvcheck // encoding/json writes values only by methods of values
 type ExportedLetter struct {
 	Provider string
 	Headers  nats.Header // the letter's, all of them, byte for byte

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,9 +24,7 @@ func (w *world) strange(headers nats.Header, body string) {
 	m := nats.NewMsg(dlq.Subject("courier", "http_400"))
 	m.Data = []byte(body)
 	m.Header.Set(dlq.HeaderReason, "Courier: HTTP 400: a reason")
-	for name, values := range headers {
-		m.Header[name] = values
-	}
+	maps.Copy(m.Header, headers)
 	if _, err := w.Broker.JS.PublishMsg(w.T.Context(), m); err != nil {
 		w.T.Fatal(err)
 	}

@@ -48,6 +48,9 @@ func TestImportTakesEveryExportedLetter(t *testing.T) {
 		if m.Subject() != "tokens.registered.courier" || string(m.Data()) != body {
 			t.Errorf("stored %s on %s", m.Data(), m.Subject())
 		}
+		if m.Headers().Get("Dlq-Id") == "d0" && m.Headers().Get("X-Name") != "M\xfcller" {
+			t.Errorf("its own headers are %q", m.Headers())
+		}
 	}
 	if rejected := w.read(t, "letters.jsonl.rejects"); !strings.Contains(rejected, `"line":5`) || len(rejected) > 1000 {
 		t.Errorf("%d bytes in the reject file", len(rejected))
