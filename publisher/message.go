@@ -97,7 +97,7 @@ func checkID(field, id string) error {
 
 // CanWriteHeader tells whether the client would send a header of this name.
 // Other clients send more: a message that carries such a name on would never
-// be stored. (nats.go, isHeaderKeyValid)
+// be stored. The rule is that of isHeaderKeyValid in nats.go.
 func CanWriteHeader(name string) bool {
 	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
 		return r <= ' ' || r > '~' || strings.ContainsRune(`"()/,:;<=>?@[\]{}`, r)

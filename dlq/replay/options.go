@@ -71,7 +71,7 @@ func (w Why) String() string {
 		"older than --max-age (--stale replays them all the same)",
 		"a newer event of the same identity, type and device is stored (--stale replays them all the same)",
 		"the provider could still not take the event: correct it with --set or --edit",
-		"the letter itself is wrong, so that neither --set nor --edit helps: export it, correct the line and import that, or purge it",
+		"the letter itself is wrong, and not its event: export it, correct the line and import that, or purge it",
 		"the trial died again",
 		"the trial has no outcome yet",
 		"stopped, --max-fail died again",

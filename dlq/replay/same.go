@@ -28,7 +28,7 @@ func carries(l *dlq.Stored, history []dlq.Death, body []byte) bool {
 func editedSince(l *dlq.Stored, history []dlq.Death) []string {
 	own := deaths(l)
 	is := func(a, b dlq.Death) bool { return a.Code == b.Code && a.At.Equal(b.At) }
-	for i := len(history) - 1; i >= 0; i-- {
+	for i := range slices.Backward(history) {
 		goesOn := i >= len(own)-1 || len(history) >= len(own) // a full one is cut off at its beginning
 		for back := 0; back < len(own) && back <= i && goesOn; back++ {
 			goesOn = is(own[len(own)-1-back], history[i-back])
