@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -50,7 +51,7 @@ func edit(ctx context.Context, std streams, d *desk, options *replay.Options) er
 		}
 		bodies, problem := readEdited(text, letters)
 		if problem == nil {
-			options.Change = changeTo(bodies)
+			options.Change = changeTo(bodies, letters)
 			return nil
 		}
 		printf(std.err, "%v\n", problem)
@@ -161,9 +162,12 @@ func readEdited(text []byte, letters []*dlq.Stored) (map[uint64][]byte, error) {
 }
 
 // changeTo replaces bodies; what is not among them stays where it is.
-func changeTo(bodies map[uint64][]byte) replay.Change {
+func changeTo(bodies map[uint64][]byte, edited []*dlq.Stored) replay.Change {
 	return func(l *dlq.Stored) ([]byte, []string, error) {
 		body, chosen := bodies[l.Seq]
+		if !slices.ContainsFunc(edited, func(e *dlq.Stored) bool { return e.Seq == l.Seq && e.ID == l.ID && bytes.Equal(e.Body, l.Body) }) {
+			return nil, nil, &event.Violation{Field: "event", Problem: "another letter stands in its place than the edited one"}
+		}
 		if !chosen {
 			return nil, nil, &event.Violation{Field: "event", Problem: "it was taken out of the edited file"}
 		}

@@ -45,17 +45,61 @@ func (r *run) send(e *entry, l *dlq.Stored, trial bool) bool {
 		pace.leave()
 		return false
 	}
-	pending, err := r.publisher.PublishRawAsync(r.hard, m.id, m.body, m.options...)
-	if err != nil {
-		<-r.places
-		r.refused(e, pace, err)
-		return false
+	publish := func() (*publisher.Pending, error) {
+		return r.publisher.PublishRawAsync(r.hard, m.id, m.body, m.options...)
+	}
+	if trial { // it was read this very moment
+		pending, err := publish()
+		if err != nil {
+			<-r.places
+			r.refused(e, pace, err)
+			return false
+		}
+		r.sending.Go(func() {
+			defer func() { <-r.places }()
+			r.confirm(e, m, pending, pace, true)
+		})
+		return true
 	}
 	r.sending.Go(func() {
 		defer func() { <-r.places }()
-		r.confirm(e, m, pending, pace, trial)
+		if !r.stillStands(e, pace) {
+			return
+		}
+		pending, err := publish()
+		if err != nil {
+			r.refused(e, pace, err)
+			return
+		}
+		r.confirm(e, m, pending, pace, false)
 	})
 	return true
+}
+
+// lookTime is how long to try to look at a letter.
+const lookTime = 30 * time.Second
+
+// stillStands looks once more before a letter goes: since it was read ahead, or
+// waited for its turn, it may have been purged, or its person erased.
+func (r *run) stillStands(e *entry, pace *pace) bool {
+	spacing := backoff.NewExponentialBackOff(backoff.WithInitialInterval(50*time.Millisecond), backoff.WithMaxElapsedTime(lookTime))
+	l, err := backoff.RetryWithData(func() (*dlq.Stored, error) {
+		l, err := r.get(r.hard, e)
+		if errors.Is(err, errAnew) {
+			err = backoff.Permanent(err)
+		}
+		return l, err
+	}, backoff.WithContext(spacing, r.hard))
+	if err != nil {
+		r.putBack(e, NotReached)
+		if r.hard.Err() == nil {
+			r.fail(err)
+		}
+	}
+	if l == nil {
+		pace.leave()
+	}
+	return l != nil
 }
 
 // take takes a letter that is still to be replayed; one whose replay has turned
