@@ -56,8 +56,8 @@ func TestBrowserPurge(t *testing.T) {
 
 	tab.Open(job)
 	tab.Click("button >> Do nothing")
-	tab.WaitText("#state .pill", "stopped")
-	contains(t, "the state", tab.Text("#state"), "It was stopped before it began. Nothing was changed.")
+	tab.WaitText("#state .pill", "withdrawn")
+	contains(t, "the state", tab.Text("#state"), "It was withdrawn before it began. Nothing was changed.")
 	equal(t, "what can still be clicked", tab.Count("#state button"), 0)
 	if strings.Contains(w.log.String(), "purge begins") {
 		t.Error("the log says that it began")

@@ -57,7 +57,7 @@ func TestJobsThatNobodyAgreesTo(t *testing.T) {
 	o.get("/letters")
 	o.post("/jobs", "kind", "replay").want(t, http.StatusTooManyRequests, "8 jobs are open already")
 	o.post(first+"/stop").want(t, http.StatusSeeOther)
-	o.get(first).want(t, http.StatusOK, `data-state="stopped"`, "Nothing was changed")
+	o.get(first).want(t, http.StatusOK, `data-state="stopped"`, "withdrawn before it began. Nothing was changed")
 	o.get("/letters")
 	o.post(first+"/go", "final", "1").want(t, http.StatusSeeOther)
 	o.order("export")
@@ -66,9 +66,21 @@ func TestJobsThatNobodyAgreesTo(t *testing.T) {
 	o.post("/jobs", "kind", "burn").want(t, http.StatusUnprocessableEntity, "must be replay, purge or export")
 	o.post("/jobs", "kind", "replay", "trial", "some", "rate", "NaN", "field", "tokken", "value", "secret").want(t, http.StatusUnprocessableEntity,
 		"letters of each group to try first: “some” must be a whole number", "most letters a second: “NaN” must be a number", "correction: “tokken” names no field").lacks(t, "secret")
+	o.post("/jobs", "kind", "replay", "field", "token=secret", "value", "more").want(t, http.StatusUnprocessableEntity, "the name of a field has no “=”").lacks(t, "secret")
+	for _, rate := range []string{"1e-300", "0.009", "100001", "Inf", "-1"} {
+		o.post("/jobs", "kind", "replay", "rate", rate).want(t, http.StatusUnprocessableEntity, "most letters a second: “"+rate+"” must be a number from 0.01 to 100000, or 0 for no limit")
+	}
 	o.post("/jobs", "kind", "purge", "since", "soon", "person", "made-up").want(t, http.StatusUnprocessableEntity, "since is “soon”", "search again")
 	if w.letters() != 1 {
 		t.Error("the letter is gone")
+	}
+	for _, words := range []string{"looks what a purge would do", "looks what an export would do"} {
+		if !strings.Contains(w.log.String(), words) {
+			t.Errorf("the log does not say %q", words)
+		}
+	}
+	if strings.Contains(w.log.String(), "secret") {
+		t.Error("the log has the value of a field")
 	}
 	if n := strings.Count(o.get("/").body, `id="job-`); n != 8 {
 		t.Errorf("%d jobs on the overview", n)

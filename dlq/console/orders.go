@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -12,7 +13,8 @@ import (
 // jobPageView is what job.html shows.
 type jobPageView struct {
 	frame
-	Job jobView
+	Alerts []alert
+	Job    jobView
 }
 
 // job is the job of an address; without one the request is answered.
@@ -29,16 +31,20 @@ func (c *Console) jobPage(w http.ResponseWriter, r *http.Request, s *session) {
 	if j == nil {
 		return
 	}
-	c.show(w, http.StatusOK, "job", c.jobPageView(j, s))
-}
-
-func (c *Console) jobPageView(j *job, s *session) jobPageView {
-	v := jobPageView{frame: c.frame(s, capital(j.kind), "jobs"), Job: j.view()}
+	v := c.jobPageView(j, c.frame(s, capital(j.kind), "jobs"))
 	if !v.Job.State.ended() {
 		v.Live = "/live?page=job&id=" + j.id
 		if v.Job.State != asking {
 			v.Refresh, v.Self = 3, "/jobs/"+j.id+"?"+byItself
 		}
+	}
+	c.show(w, http.StatusOK, "job", v)
+}
+
+func (c *Console) jobPageView(j *job, f frame) jobPageView {
+	v := jobPageView{frame: f, Job: j.view()}
+	if !v.Job.State.ended() { // one that has ended is not told of the broker's return
+		v.Alerts = awayAlerts(c.flow.Now())
 	}
 	return v
 }
@@ -80,7 +86,11 @@ func (c *Console) begin(w http.ResponseWriter, r *http.Request, s *session, j *j
 		c.problem(w, s, http.StatusTooManyRequests, capital(err.Error())+".")
 		return
 	}
-	c.Log.Info("console: looks what a "+j.kind+" would do", append([]any{"operator", s.operator, "job", j.id}, logged...)...)
+	article := "a "
+	if strings.HasPrefix(j.kind, "e") { // export, erase
+		article = "an "
+	}
+	c.Log.Info("console: looks what "+article+j.kind+" would do", append([]any{"operator", s.operator, "job", j.id}, logged...)...)
 	http.Redirect(w, r, "/jobs/"+j.id, http.StatusSeeOther)
 }
 
@@ -107,13 +117,17 @@ func (c *Console) newErase(w http.ResponseWriter, r *http.Request, s *session) {
 }
 
 // ordered is the job of a request that the operator may go on with. What must
-// be ticked is, or the request is answered.
+// be ticked is, and the broker can be asked, or the request is answered.
 func (c *Console) ordered(w http.ResponseWriter, r *http.Request, s *session) *job {
 	j := c.job(w, r, s)
 	if j == nil {
 		return nil
 	}
-	if v := j.view(); v.State == asking && v.Preview.Final != "" && r.PostFormValue("final") == "" {
+	v := j.view()
+	if v.State == asking && c.away(w, s) {
+		return nil
+	}
+	if v.State == asking && v.Preview.Final != "" && r.PostFormValue("final") == "" {
 		c.problem(w, s, http.StatusUnprocessableEntity, "Tick “"+v.Preview.Final+"” first. Nothing was changed.")
 		return nil
 	}
@@ -190,7 +204,13 @@ func (c *Console) fileOfJob(w http.ResponseWriter, r *http.Request, s *session) 
 		defer close(written)
 		err = c.conduct(j, t, s.operator)
 	})
-	if <-written; err != nil {
+	if <-written; errors.Is(err, errNothing) { // the job's page says why
+		w.Header().Del("Content-Type")
+		w.Header().Del("Content-Disposition")
+		http.Redirect(w, r, "/jobs/"+j.id, http.StatusSeeOther)
+		return
+	}
+	if err != nil {
 		panic(http.ErrAbortHandler) // or half a file would look whole
 	}
 }

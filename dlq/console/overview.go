@@ -135,10 +135,7 @@ func (v codeView) Shown() []groupView { return v.Reasons[:min(len(v.Reasons), mo
 
 // alerts puts what is wrong into plain words.
 func alerts(now flow.Snapshot) []alert {
-	var list []alert
-	if now.Away != "" {
-		list = append(list, alert{ID: "away", Title: "The broker does not answer", Text: now.Away + ". The figures below are the last known."})
-	}
+	list := awayAlerts(now)
 	for _, p := range now.Providers {
 		name := providerName(p.Name)
 		if h := p.Hold; h != nil {
@@ -154,6 +151,14 @@ func alerts(now flow.Snapshot) []alert {
 		}
 	}
 	return list
+}
+
+// awayAlerts tell of the broker alone.
+func awayAlerts(now flow.Snapshot) []alert {
+	if now.Away == "" {
+		return nil
+	}
+	return []alert{{ID: "away", Title: "The broker does not answer", Text: now.Away + ". The figures below are the last known."}}
 }
 
 // holds says which providers are held now: what is replayed to them waits.

@@ -44,6 +44,12 @@ func ordersOf(o replay.Options, field string) []string {
 	return list
 }
 
+// How many letters a second an operator may ask for.
+const (
+	leastRate = 0.01
+	mostRate  = 100_000
+)
+
 // readReplay takes the options of a form; what is wrong with them comes back
 // in sentences.
 func readReplay(form url.Values, filter dlq.Filter) (replay.Options, []string) {
@@ -66,14 +72,16 @@ func readReplay(form url.Values, filter dlq.Filter) (replay.Options, []string) {
 	}
 	if text := strings.TrimSpace(form.Get("rate")); text != "" {
 		rate, err := strconv.ParseFloat(text, 64)
-		if err != nil || !(rate >= 0 && rate <= 1e6) {
-			problems = append(problems, fmt.Sprintf("most letters a second: “%s” must be a number from 0 (no limit) to 1000000", text))
+		if err != nil || rate != 0 && !(rate >= leastRate && rate <= mostRate) {
+			problems = append(problems, fmt.Sprintf("most letters a second: “%s” must be a number from %v to %v, or 0 for no limit", text, leastRate, mostRate))
 		}
 		o.Rate = rate
 	}
 	if field := strings.TrimSpace(form.Get("field")); field != "" {
 		set, err := replay.ParseSet(field + "=" + form.Get("value"))
-		if err != nil {
+		if strings.Contains(field, "=") {
+			problems = append(problems, "correction: the name of a field has no “=”; the value has a field of its own")
+		} else if err != nil {
 			problems = append(problems, fmt.Sprintf("correction: “%s” %s", field, err))
 		} else {
 			o.Change = replay.ChangeBy([]replay.Set{set})
@@ -99,7 +107,7 @@ func (t *replayTask) look(ctx context.Context) (preview, error) {
 		}
 		for _, why := range replay.Whys() {
 			if n := g.Left[why]; n > 0 {
-				r.Lines = append(r.Lines, line{"", phrase.Thousands(n) + " stay: " + whyWords(why) + why.Detail(g.Example)})
+				r.Lines = append(r.Lines, line{"", phrase.Thousands(n) + stays(n) + whyWords(why) + why.Detail(g.Example)})
 			}
 		}
 		p.Rows = append(p.Rows, r)
@@ -118,6 +126,14 @@ func (t *replayTask) look(ctx context.Context) (preview, error) {
 		p.Notes = []string{"No letter is chosen."}
 	}
 	return p, nil
+}
+
+// stays is said of so many letters.
+func stays(n int) string {
+	if n == 1 {
+		return " stays: "
+	}
+	return " stay: "
 }
 
 func (t *replayTask) run(ctx context.Context, report func(progress)) (result, error) {

@@ -2,8 +2,11 @@ package console
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tokenrelay/tokenrelay/dlq"
 )
@@ -38,18 +41,20 @@ func newTally(letters *dlq.Reader) *tally {
 
 // counted is what the last pass found.
 type counted struct {
-	Groups []dlq.Group // the largest first
-	Total  int
-	Known  bool
-	At     time.Time // of the count
-	Slow   bool      // it takes long, so it may be old
-	Err    string
+	Groups  []dlq.Group // the largest first
+	Total   int
+	Known   bool
+	At      time.Time // of the count
+	Slow    bool      // it takes long, so it may be old
+	Missing bool      // the stream itself
+	Err     string
 }
 
 func (t *tally) now() counted {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := counted{Groups: t.groups, Total: t.total, Known: !t.at.IsZero(), At: t.at, Slow: t.slow}
+	c.Missing = errors.Is(t.err, jetstream.ErrStreamNotFound)
 	c.Err = errorLine(t.err)
 	return c
 }
@@ -131,7 +136,11 @@ func (t *tally) look(ctx context.Context, seen dlq.Extent, known bool) (dlq.Exte
 		groups, err = t.letters.Groups(ctx, dlq.Filter{}, extent.Last)
 	}
 	if err != nil {
-		t.note(func() { t.err = err })
+		t.note(func() {
+			if t.err = err; errors.Is(err, jetstream.ErrStreamNotFound) { // and what was counted with it
+				t.groups, t.total, t.at, t.slow = nil, 0, time.Time{}, false
+			}
+		})
 		return seen, false
 	}
 	t.note(func() {

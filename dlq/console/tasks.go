@@ -17,20 +17,33 @@ import (
 type chosen struct {
 	letters *dlq.Reader
 	filter  dlq.Filter
-	through uint64
+	extent  dlq.Extent // of that moment
 	total   int
 }
 
 func (c *chosen) count(ctx context.Context) (rows []row, err error) {
-	if c.through, err = c.letters.Last(ctx); err != nil || c.through == 0 {
+	if c.extent, err = c.letters.Extent(ctx); err != nil || c.extent.Last == 0 {
 		return nil, err
 	}
-	groups, err := c.letters.Groups(ctx, c.filter, c.through)
+	groups, err := c.letters.Groups(ctx, c.filter, c.extent.Last)
 	for _, g := range groups {
 		c.total += g.Count
 		rows = append(rows, row{Key: g.Key, Count: g.Count})
 	}
 	return rows, err
+}
+
+// errAnew is of a stream that was deleted and made again: its places count
+// from 1, so those that were looked at would be letters that nobody saw.
+var errAnew = errors.New("the dead-letter stream was made anew while the question stood")
+
+// same fails when the letters are not those that were counted.
+func (c *chosen) same(ctx context.Context) error {
+	now, err := c.letters.Extent(ctx)
+	if err == nil && !now.Created.Equal(c.extent.Created) {
+		err = errAnew
+	}
+	return err
 }
 
 // purgeTask removes letters for good.
@@ -43,7 +56,10 @@ func (t *purgeTask) look(ctx context.Context) (preview, error) {
 }
 
 func (t *purgeTask) run(ctx context.Context, report func(progress)) (result, error) {
-	n, err := t.letters.Purge(ctx, t.filter, t.through, func(n int) {
+	if err := t.same(ctx); err != nil {
+		return result{}, fmt.Errorf("%w: nothing was removed; begin again", err)
+	}
+	n, err := t.letters.Purge(ctx, t.filter, t.extent.Last, func(n int) {
 		report(progress{Text: phrase.Plural(n, "letter") + " removed", Done: n, Total: t.total})
 	})
 	r := result{Good: err == nil, Summary: phrase.Plural(n, "letter") + " removed."}
@@ -54,9 +70,14 @@ func (t *purgeTask) run(ctx context.Context, report func(progress)) (result, err
 	case err != nil:
 		r.Summary = phrase.Plural(n, "letter") + " removed for certain. Whether others were is not known: see what is left."
 	default:
-		r.Notes = append(r.Notes, phrase.Thousands(t.total-n)+" had been removed by somebody else.")
+		r.Notes = append(r.Notes, goneMeanwhile(t.total-n))
 	}
 	return r, err
+}
+
+// goneMeanwhile tells of letters that were counted and are not there any more.
+func goneMeanwhile(n int) string {
+	return phrase.Thousands(n) + " had been removed by somebody else meanwhile, or had expired."
 }
 
 // exportTask writes letters into a download; they stay in the stream.
@@ -72,15 +93,21 @@ func (t *exportTask) look(ctx context.Context) (preview, error) {
 		Agree: "Download", Notes: []string{"A line of JSON each, as `publisher import` takes it. The letters stay where they are."}}, err
 }
 
+// errNothing is of an export that ended before its first byte.
+var errNothing = errors.New("nothing was exported")
+
 // showEvery is after how many lines an export tells how far it is.
 const showEvery = 200
 
 func (t *exportTask) run(ctx context.Context, report func(progress)) (result, error) {
+	if err := t.same(ctx); err != nil {
+		return result{}, fmt.Errorf("%w: %w; begin again", err, errNothing)
+	}
 	tell := func(n int) {
 		report(progress{Text: phrase.Plural(n, "letter") + " written", Done: n, Total: t.total})
 	}
 	following := context.AfterFunc(ctx, t.cutOff)
-	n, failure := t.letters.Export(ctx, t.filter, t.through, t.out, func(n int) {
+	n, failure := t.letters.Export(ctx, t.filter, t.extent.Last, t.out, func(n int) {
 		if n%showEvery == 0 {
 			tell(n)
 		}
@@ -89,8 +116,11 @@ func (t *exportTask) run(ctx context.Context, report func(progress)) (result, er
 		failure = ctx.Err()
 	}
 	tell(n)
-	r := result{Good: failure == nil, Summary: phrase.Plural(n, "letter") + " exported."}
-	if failure != nil {
+	r := result{Good: failure == nil && n >= t.total, Summary: phrase.Plural(n, "letter") + " exported."}
+	switch {
+	case failure == nil && n < t.total:
+		r.Notes = append(r.Notes, goneMeanwhile(t.total-n))
+	case failure != nil:
 		r.Summary = phrase.Plural(n, "letter") + " written, and then the download was cut off."
 		failure = errors.New("the download was cut off") // the connection's own words have addresses
 	}
