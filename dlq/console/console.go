@@ -60,6 +60,7 @@ type Console struct {
 
 	server    *http.Server
 	grace     time.Duration // of connections, at the end
+	heartbeat time.Duration // of live pages
 	listener  net.Listener
 	failed    chan error // at most one
 	alive     context.Context
@@ -83,7 +84,7 @@ func New(s Settings) (*Console, error) {
 	c := &Console{
 		Settings: s, pages: pages, veil: dlq.NewVeil(false), flow: flow.NewWatch(flow.Settings{JS: s.JS, Log: s.Log}),
 		tally: newTally(s.Letters), sessions: newSessions(s.Idle), gate: newGate(), csrfKey: make([]byte, 32),
-		password: sha256.Sum256([]byte(s.Password)), grace: grace, failed: make(chan error, 1),
+		password: sha256.Sum256([]byte(s.Password)), grace: grace, heartbeat: heartbeat, failed: make(chan error, 1),
 	}
 	_, _ = rand.Read(c.csrfKey) // never fails
 	c.alive, c.end = context.WithCancel(context.Background())

@@ -9,9 +9,11 @@ import (
 const (
 	// calm is the least time between two changes of a page.
 	calm = 200 * time.Millisecond
-	// sign of life, so that a proxy between does not give up.
-	heartbeat = 15 * time.Second
-	mostLive  = 200 // pages open at a time
+	// heartbeat is when a page at the latest gets a sign of life, so that a
+	// proxy between does not give up.
+	heartbeat     = 15 * time.Second
+	mostPages     = 200 // open at a time
+	mostPagesEach = 20  // of one session, so that it leaves room for others
 )
 
 // live tells a page what has changed, as server-sent events: each has the
@@ -22,12 +24,13 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request, s *session) {
 		w.WriteHeader(http.StatusNoContent) // the browser does not ask again
 		return
 	}
-	if c.listeners.Add(1) > mostLive {
-		c.listeners.Add(-1)
-		http.Error(w, "too many pages are open", http.StatusServiceUnavailable)
+	all, own := c.listeners.Add(1), s.pages.Add(1)
+	defer c.listeners.Add(-1)
+	defer s.pages.Add(-1)
+	if all > mostPages || own > mostPagesEach {
+		http.Error(w, "too many pages are open", http.StatusTooManyRequests)
 		return
 	}
-	defer c.listeners.Add(-1)
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := patient{w, http.NewResponseController(w)}
 	var last []byte
@@ -45,7 +48,7 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request, s *session) {
 				return
 			}
 			last, sent = text, time.Now()
-		case time.Since(sent) >= heartbeat:
+		case time.Since(sent) >= c.heartbeat:
 			if _, err := out.Write(serverSent("alive", nil)); err != nil {
 				return
 			}
@@ -58,7 +61,7 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request, s *session) {
 		if !pause(r.Context(), calm) {
 			return
 		}
-		timer := time.NewTimer(heartbeat)
+		timer := time.NewTimer(c.heartbeat)
 		select {
 		case <-flow:
 		case <-jobs:
@@ -89,7 +92,7 @@ func (c *Console) parts(r *http.Request) func(*session) (text []byte, more bool,
 			return nil
 		}
 		return func(s *session) ([]byte, bool, error) {
-			view := jobPageView{frame: frame{CSRF: c.sign(s.id)}, Job: j.view()}
+			view := c.jobPageView(j, frame{CSRF: c.sign(s.id)})
 			text, err := c.render("job-parts", view)
 			return text, !view.Job.State.ended(), err
 		}

@@ -28,14 +28,15 @@ type frame struct {
 	Operator string // empty: nobody is logged in
 	Here     string // the entry of the navigation that this page is
 	Flash    string
-	Live     string // where changes of this page are told; empty: it has none
-	Refresh  int    // seconds after which a browser without script reloads; 0: never
-	Self     string // what it reloads: not by a click
-	Veiled   string // where this page is with its personal values hidden; empty: they are
+	Live     string        // where changes of this page are told; empty: it has none
+	Silence  time.Duration // after which the console is told to be away
+	Refresh  int           // seconds after which a browser without script reloads; 0: never
+	Self     string        // what it reloads: not by a click
+	Veiled   string        // where this page is with its personal values hidden; empty: they are
 }
 
 func (c *Console) frame(s *session, title, here string) frame {
-	return frame{Title: title, CSRF: c.sign(s.id), Operator: s.operator, Here: here, Flash: s.told()}
+	return frame{Title: title, CSRF: c.sign(s.id), Operator: s.operator, Here: here, Flash: s.told(), Silence: 2*c.heartbeat + c.heartbeat/3}
 }
 
 // parsePages reads the templates. They escape whatever they show.

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,7 +17,8 @@ const (
 // session is one operator who has logged in.
 type session struct {
 	id       string
-	operator string // the name given at login
+	operator string       // the name given at login
+	pages    atomic.Int64 // that are told of changes
 
 	mu      sync.Mutex
 	created time.Time

@@ -16,6 +16,10 @@ func (c *Console) Hasty() { c.server.ReadTimeout = 50 * time.Millisecond }
 // Impatient lets a console wait a moment only for lines, at its end.
 func (c *Console) Impatient() { c.grace = 50 * time.Millisecond }
 
+// Lively makes the signs of life come so often that a page misses them soon.
+// The console is not started yet.
+func (c *Console) Lively() { c.heartbeat = time.Second }
+
 // stubborn is a task that does not heed its context.
 type stubborn struct{ until chan struct{} }
 

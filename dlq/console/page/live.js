@@ -13,11 +13,13 @@
 (() => {
   const address = document.body.dataset.live;
   const parts = document.getElementById("parts");
-  const lost = document.getElementById("lost");
+  const lost = document.getElementById("lost"); // the console is away
+  const crowded = document.getElementById("crowded"); // it has no place for this page
   if (!address || !parts) return;
   let source = null;
   let ended = false;
   let silence = 0;
+  const quiet = Number(document.body.dataset.silence); // milliseconds
 
   // key is by what an element is known, wherever it stands among its like.
   const key = (node) => node.id || node.dataset?.key || "";
@@ -77,30 +79,36 @@
     source.addEventListener("alive", seen);
     source.addEventListener("ended", () => { ended = true; rest(); });
     source.addEventListener("error", () => {
-      lost.hidden = false;
       if (source.readyState === EventSource.CLOSED) refused();
+      else lost.hidden = false;
     });
   }
 
   // seen notes a sign of life, which comes every 15 seconds at least. A console
   // that is cut off without a word would leave old figures standing.
   function seen() {
-    lost.hidden = true;
+    lost.hidden = crowded.hidden = true;
     clearTimeout(silence);
-    silence = setTimeout(() => { lost.hidden = false; }, 35000);
+    silence = setTimeout(() => { lost.hidden = false; }, quiet);
   }
 
   // refused asks why the console does not tell of changes: this browser is
-  // logged out, the page is of the past, or it will again in a while.
+  // logged out, the page is of the past, too many are open, or it will again in
+  // a while.
   async function refused() {
     rest();
+    let status = 0;
+    const asking = new AbortController();
+    const late = setTimeout(() => asking.abort(), quiet);
     try {
-      const asking = new AbortController();
-      const answer = await fetch(address, { signal: asking.signal });
-      asking.abort();
-      if (answer.status === 401 || answer.status === 204) { location.reload(); return; }
+      status = (await fetch(address, { signal: asking.signal })).status;
     } catch { /* the console is away */ }
-    setTimeout(listen, 10000);
+    clearTimeout(late);
+    asking.abort();
+    if (status === 401 || status === 204) { location.reload(); return; }
+    crowded.hidden = status !== 429;
+    lost.hidden = status === 429 || status === 200;
+    setTimeout(listen, status === 200 ? 1000 : 10000);
   }
 
   // rest frees the connection: a browser has few of them for all its tabs.
