@@ -66,9 +66,11 @@ func (c *eraseCommand) Run(ctx context.Context, std streams) error {
 	}
 	if found.Letters+found.Events == 0 {
 		printf(std.out, "nothing is stored of this person\n")
+		printSearched(std, found)
 		return nil
 	}
 	printf(std.out, "of this person: %s and %s\n", phrase.Plural(found.Letters, "letter"), phrase.Plural(found.Events, "event"))
+	printSearched(std, found)
 	if !c.Yes {
 		if err := confirm(ctx, std, "Erase them for good?"); err != nil {
 			return err
@@ -85,6 +87,14 @@ func (c *eraseCommand) Run(ctx context.Context, std streams) error {
 		return errors.New("not all of it could be taken back: run it again, for a letter may follow")
 	}
 	return nil
+}
+
+// printSearched tells of what had to be searched as text, where only looking
+// oneself makes sure.
+func printSearched(std streams, n erase.Counts) {
+	if text := phrase.Searched(n.Searched); text != "" {
+		printf(std.out, "%s\n", text)
+	}
 }
 
 func printErased(std streams, done erase.Counts) {
