@@ -85,7 +85,7 @@ func TestEraseFromWhatIsNoEvent(t *testing.T) {
 	w.strange(nats.Header{"X-User": {"gdpranna"}}, "nothing")
 	w.strange(nil, `{'user_id': 'gdprannabel'}`)
 	w.Put(append(bodies, registration("bob"), `{"user_id":"bob","token":"t","type":"fcm","properties":{"friend":"gdpranna"}}`)...)
-	w.dlq("gdpranna\n", "erase", "--user", "-", "--yes").want(t, 0, "erased: 7 letters and 6 events")
+	w.dlq("gdpranna\n", "erase", "--user", "-", "--yes").want(t, 0, "erased: 7 letters and 6 events", "stored messages could not be read as events and were searched as text")
 	w.dlq("gdpranna\n", "erase", "--user", "-").want(t, 0, "nothing is stored of this person")
 	if n := len(w.letters()); n != 1 {
 		t.Errorf("%d letters left, want that of another", n)
