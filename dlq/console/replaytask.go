@@ -79,11 +79,12 @@ func readReplay(form url.Values, filter dlq.Filter) (replay.Options, []string) {
 	}
 	if field := strings.TrimSpace(form.Get("field")); field != "" {
 		set, err := replay.ParseSet(field + "=" + form.Get("value"))
-		if strings.Contains(field, "=") {
+		switch {
+		case strings.Contains(field, "="): // and a part of a value, which is not told
 			problems = append(problems, "correction: the name of a field has no “=”; the value has a field of its own")
-		} else if err != nil {
+		case err != nil:
 			problems = append(problems, fmt.Sprintf("correction: “%s” %s", field, err))
-		} else {
+		default:
 			o.Change = replay.ChangeBy([]replay.Set{set})
 		}
 	}
