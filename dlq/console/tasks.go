@@ -37,15 +37,11 @@ func (c *chosen) count(ctx context.Context) (rows []row, err error) {
 // from 1, so those that were looked at would be letters that nobody saw.
 var errAnew = errors.New("the dead-letter stream was made anew while the question stood")
 
-// same fails when the letters are not those that were counted. It has no
-// opinion once ctx has ended: what follows tells of that.
+// same fails when the letters are not those that were counted.
 func (c *chosen) same(ctx context.Context) error {
 	now, err := c.letters.Extent(ctx)
-	switch {
-	case ctx.Err() != nil:
-		return nil
-	case err == nil && !now.Created.Equal(c.extent.Created):
-		return errAnew
+	if err == nil && !now.Created.Equal(c.extent.Created) {
+		err = errAnew
 	}
 	return err
 }
@@ -60,7 +56,7 @@ func (t *purgeTask) look(ctx context.Context) (preview, error) {
 }
 
 func (t *purgeTask) run(ctx context.Context, report func(progress)) (result, error) {
-	if err := t.same(ctx); err != nil {
+	if err := t.same(ctx); err != nil && ctx.Err() == nil { // who was stopped is told of by what follows
 		return result{}, fmt.Errorf("%w: nothing was removed; begin again", err)
 	}
 	n, err := t.letters.Purge(ctx, t.filter, t.extent.Last, func(n int) {
@@ -104,7 +100,7 @@ var errNothing = errors.New("nothing was exported")
 const showEvery = 200
 
 func (t *exportTask) run(ctx context.Context, report func(progress)) (result, error) {
-	if err := t.same(ctx); err != nil {
+	if err := t.same(ctx); err != nil && ctx.Err() == nil { // who was stopped is told of by what follows
 		return result{}, fmt.Errorf("%w: %w; begin again", err, errNothing)
 	}
 	tell := func(n int) {
