@@ -243,6 +243,10 @@ func (st *stage) ask(ctx context.Context, path string, into any) error {
 	return json.NewDecoder(resp.Body).Decode(into)
 }
 
+// ackTime is how long the server may take over the last acks: it takes them in
+// after the one who sent them has gone.
+const ackTime = 10 * time.Second
+
 // settled checks that every event was acknowledged too.
 func (st *stage) settled(ctx context.Context, c contender, providers []string) error {
 	for _, provider := range providers {
@@ -250,7 +254,17 @@ func (st *stage) settled(ctx context.Context, c contender, providers []string) e
 		if err != nil {
 			return err
 		}
-		info := cons.CachedInfo()
+		info, asked := cons.CachedInfo(), time.Now()
+		for int(info.NumPending)+info.NumAckPending > 0 && time.Since(asked) < ackTime {
+			select {
+			case <-time.After(50 * time.Millisecond):
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			if info, err = cons.Info(ctx); err != nil {
+				return err
+			}
+		}
 		if left := int(info.NumPending) + info.NumAckPending; left > 0 {
 			return fmt.Errorf("%d events are not acknowledged", left)
 		}

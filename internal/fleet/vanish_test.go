@@ -243,7 +243,9 @@ func TestABorrowerFillsNoGaps(t *testing.T) {
 	a, _ := w.join("a", 1)
 	permit := a.take(t)
 	command, _ := w.join("command", 3)
+	command.board.mu.Lock()
 	command.board.since = time.Now().Add(-time.Hour) // long enough for a gap to be one
+	command.board.mu.Unlock()
 	ctx, cancel := context.WithCancel(t.Context())
 	var asking sync.WaitGroup
 	asking.Go(func() {
