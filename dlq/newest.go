@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+
+	"github.com/tokenrelay/tokenrelay/internal/scan"
 )
 
 // The stream is read backwards in pieces of so many places. Where it is
@@ -116,12 +118,4 @@ func (p *piece) drop() {
 }
 
 // size is about how many bytes a letter holds.
-func (l *Stored) size() int {
-	bytes := 1<<10 + len(l.Body)
-	for name, values := range l.Header {
-		for _, value := range values {
-			bytes += len(name) + len(value)
-		}
-	}
-	return bytes
-}
+func (l *Stored) size() int { return 1<<10 + len(l.Body) + scan.HeaderBytes(l.Header) }

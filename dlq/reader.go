@@ -57,6 +57,19 @@ func (r *Reader) Extent(ctx context.Context) (Extent, error) {
 	return Extent{info.Created, info.State.LastSeq, info.State.Msgs}, nil
 }
 
+// ErrAnew is of a stream that was deleted and made again: its places count from
+// 1, so those that were looked at would be letters that nobody saw.
+var ErrAnew = errors.New("the dead-letter stream was made anew while the question stood")
+
+// IsOf fails with ErrAnew when the stream is not the one of that extent.
+func (r *Reader) IsOf(ctx context.Context, before Extent) error {
+	now, err := r.Extent(ctx)
+	if err == nil && !now.Created.Equal(before.Created) {
+		err = ErrAnew
+	}
+	return err
+}
+
 // Content is how much of each letter is read.
 type Content int
 

@@ -26,14 +26,11 @@ func (c *purgeCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer d.close()
-	through, err := d.letters.Last(ctx)
-	if err != nil {
-		return err
-	}
 	before, err := d.letters.Extent(ctx)
 	if err != nil {
 		return err
 	}
+	through := before.Last
 	if err := pin(ctx, d, &filter, through); err != nil {
 		return err
 	}
@@ -51,10 +48,10 @@ func (c *purgeCommand) Run(ctx context.Context, std streams) error {
 			return err
 		}
 	}
-	if now, err := d.letters.Extent(ctx); err != nil {
+	if err := d.letters.IsOf(ctx, before); errors.Is(err, dlq.ErrAnew) {
+		return fmt.Errorf("%w: nothing was removed", err)
+	} else if err != nil {
 		return err
-	} else if !now.Created.Equal(before.Created) {
-		return errors.New("the dead-letter stream was made anew while the question stood: nothing was removed")
 	}
 	bar := newBar(std.err, "purging", total)
 	removed, err := d.letters.Purge(ctx, filter, through, bar.set)

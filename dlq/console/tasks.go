@@ -33,19 +33,6 @@ func (c *chosen) count(ctx context.Context) (rows []row, err error) {
 	return rows, err
 }
 
-// errAnew is of a stream that was deleted and made again: its places count
-// from 1, so those that were looked at would be letters that nobody saw.
-var errAnew = errors.New("the dead-letter stream was made anew while the question stood")
-
-// same fails when the letters are not those that were counted.
-func (c *chosen) same(ctx context.Context) error {
-	now, err := c.letters.Extent(ctx)
-	if err == nil && !now.Created.Equal(c.extent.Created) {
-		err = errAnew
-	}
-	return err
-}
-
 // purgeTask removes letters for good.
 type purgeTask struct{ chosen }
 
@@ -56,7 +43,7 @@ func (t *purgeTask) look(ctx context.Context) (preview, error) {
 }
 
 func (t *purgeTask) run(ctx context.Context, report func(progress)) (result, error) {
-	if err := t.same(ctx); err != nil && ctx.Err() == nil { // who was stopped is told of by what follows
+	if err := t.letters.IsOf(ctx, t.extent); err != nil && ctx.Err() == nil { // who was stopped is told of by what follows
 		return result{}, fmt.Errorf("%w: nothing was removed; begin again", err)
 	}
 	n, err := t.letters.Purge(ctx, t.filter, t.extent.Last, func(n int) {
@@ -100,7 +87,7 @@ var errNothing = errors.New("nothing was exported")
 const showEvery = 200
 
 func (t *exportTask) run(ctx context.Context, report func(progress)) (result, error) {
-	if err := t.same(ctx); err != nil && ctx.Err() == nil { // who was stopped is told of by what follows
+	if err := t.letters.IsOf(ctx, t.extent); err != nil && ctx.Err() == nil { // who was stopped is told of by what follows
 		return result{}, fmt.Errorf("%w: %w; begin again", err, errNothing)
 	}
 	tell := func(n int) {

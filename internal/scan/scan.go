@@ -156,7 +156,7 @@ func (s *scan) step(ctx context.Context, yield func(Message, error) bool) (done 
 			return false, err
 		}
 		came++
-		size += len(message.Data()) + headerBytes(message.Headers())
+		size += len(message.Data()) + HeaderBytes(message.Headers())
 		s.failing = false
 		s.next = meta.Sequence.Stream + 1
 		m := Message{meta.Sequence.Stream, meta.Timestamp, message.Subject(), message.Headers(), message.Data()}
@@ -181,7 +181,8 @@ func (s *scan) step(ctx context.Context, yield func(Message, error) bool) (done 
 	return info.NumPending == 0, nil
 }
 
-func headerBytes(h nats.Header) int {
+// HeaderBytes is how long the names and values of a header are together.
+func HeaderBytes(h nats.Header) int {
 	size := 0
 	for name, values := range h {
 		for _, value := range values {
