@@ -2,13 +2,9 @@ package console_test
 
 import (
 	"context"
-	"net"
 	"net/http"
-	"strings"
-	"sync"
 	"testing"
 
-	"github.com/tokenrelay/tokenrelay/dlq/console"
 	"github.com/tokenrelay/tokenrelay/internal/browsertest"
 )
 
@@ -65,84 +61,6 @@ func TestBrowserCrowded(t *testing.T) {
 	tab.Check("a page without a place")
 	closeAll()
 	tab.Gone("#crowded:not([hidden])")
-	w.Die(dead("clevertap", "531", stale, "late")...)
-	tab.WaitText("#groups-head", "1 letter in 1 group")
-}
-
-// glass is a line to a console that can freeze: then nothing comes through,
-// and nothing breaks.
-type glass struct {
-	net.Listener
-	frozen sync.RWMutex
-	open   sync.WaitGroup
-}
-
-func newGlass(t *testing.T, c *console.Console) *glass {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &glass{Listener: listener}
-	to := strings.TrimSuffix(strings.TrimPrefix(c.URL(), "http://"), "/")
-	g.open.Go(func() {
-		for {
-			near, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			far, err := net.Dial("tcp", to)
-			if err != nil {
-				near.Close()
-				continue
-			}
-			for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
-				g.open.Go(func() { g.carry(way[0], way[1]) })
-			}
-		}
-	})
-	t.Cleanup(func() {
-		listener.Close()
-		if err := c.Stop(context.Background()); err != nil { // which ends the lines, too
-			t.Error(err)
-		}
-		g.open.Wait()
-	})
-	return g
-}
-
-func (g *glass) carry(from, to net.Conn) {
-	defer from.Close()
-	defer to.Close()
-	piece := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(piece)
-		g.frozen.RLock()
-		_, wrong := to.Write(piece[:n])
-		g.frozen.RUnlock()
-		if err != nil || wrong != nil {
-			return
-		}
-	}
-}
-
-// A console that stands still without a word is noticed, and so is its return.
-func TestBrowserConsoleFrozen(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	g := newGlass(t, w.another((*console.Console).Lively))
-	tab := browsertest.New(t).Tab(t)
-	tab.Open("http://" + g.Addr().String() + "/")
-	tab.Fill("#name", "Ada")
-	tab.Click("button >> Log in")
-	tab.WaitText("#groups-head", "No letters")
-	equal(t, "complaints before", tab.Count("#lost:not([hidden])"), 0)
-	g.frozen.Lock()
-	thaw := sync.OnceFunc(g.frozen.Unlock)
-	defer thaw()
-	tab.Wait("#lost:not([hidden])")
-	thaw()
-	tab.Gone("#lost:not([hidden])")
 	w.Die(dead("clevertap", "531", stale, "late")...)
 	tab.WaitText("#groups-head", "1 letter in 1 group")
 }

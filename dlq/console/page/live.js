@@ -69,6 +69,7 @@
   function listen() {
     if (source || ended || document.hidden) return;
     source = new EventSource(address);
+    awaitLife();
     source.addEventListener("open", seen);
     source.addEventListener("parts", (message) => {
       const fresh = new DOMParser().parseFromString('<div id="parts"></div>', "text/html").body.firstChild;
@@ -84,12 +85,18 @@
     });
   }
 
-  // seen notes a sign of life, which comes every 15 seconds at least. A console
-  // that is cut off without a word would leave old figures standing.
+  // seen notes a sign of life, which comes every 15 seconds at least.
   function seen() {
     lost.hidden = crowded.hidden = true;
+    awaitLife();
+  }
+
+  // awaitLife looks out for the next sign, or the first. A console that is cut
+  // off without a word would leave old figures standing; it may be back on
+  // another connection, while this one stays silent.
+  function awaitLife() {
     clearTimeout(silence);
-    silence = setTimeout(() => { lost.hidden = false; }, quiet);
+    silence = setTimeout(() => { lost.hidden = false; rest(); listen(); }, quiet);
   }
 
   // refused asks why the console does not tell of changes: this browser is
