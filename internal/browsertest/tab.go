@@ -17,7 +17,7 @@ import (
 // is told otherwise, and without animations where the page honours that wish.
 // Its methods are for the test's own goroutine.
 type Tab struct {
-	// Patience is how long a verb waits for what it needs; 30 s.
+	// Patience is how long a verb waits for what it needs; a minute.
 	Patience time.Duration
 
 	t        testing.TB
@@ -29,7 +29,7 @@ type Tab struct {
 
 func (b *Browser) tab(t testing.TB, options ...chromedp.ContextOption) *Tab {
 	t.Helper()
-	tab := &Tab{Patience: 30 * time.Second, t: t, loads: newLoads(), reports: &reports{}}
+	tab := &Tab{Patience: time.Minute, t: t, loads: newLoads(), reports: &reports{}}
 	options = append(options, chromedp.WithListener(tab.loads.listen), chromedp.WithListener(tab.reports.listen))
 	ctx, cancel := chromedp.NewContext(b.ctx, options...)
 	t.Cleanup(cancel)
