@@ -10,7 +10,7 @@ import (
 
 // back goes back in a tab's history, to where the other page is shown.
 func back(tab *browsertest.Tab, selector string) {
-	tab.Eval(`setTimeout(() => history.back())`)
+	tab.Back()
 	tab.Wait(selector)
 }
 
@@ -73,7 +73,7 @@ func TestBrowserBackWithoutScript(t *testing.T) {
 		contains(t, "the revealed event", tab.Text("#event"), "token-"+amber)
 		tab.Click(leave)
 		tab.Expect("net::ERR_CACHE_MISS")
-		tab.Eval(`history.back()`)
+		tab.Back()
 		brokertest.Eventually(t, "the browser shows a question of its own", func() bool { return strings.HasPrefix(tab.URL(), "chrome-error:") })
 		personal{amber}.absent(t, "what the browser shows", tab.HTML("html"))
 	}

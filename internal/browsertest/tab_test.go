@@ -77,7 +77,7 @@ func TestAPersonHasOnlyAKeyboard(t *testing.T) {
 	equal(t, "the focus after Shift+Tab", tab.Focused(), "a#one")
 	tab.Press("Enter")
 	equal(t, "the page behind Enter", tab.Text("h1"), "Two")
-	tab.Eval("history.back()")
+	tab.Back()
 	tab.WaitText("h1", "Keys")
 	tab.Click("label >> Q")
 	tab.Press("h")
