@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"math"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -19,8 +18,9 @@ import (
 )
 
 const (
-	// The messages in memory are bounded: as many as have come to 4 MiB lately.
-	// The first batch is 13 MiB of the largest letters.
+	// The messages in memory are as many as have come to 4 MiB lately, so at
+	// least 10 and at most 500. Where large ones follow on small ones a batch can
+	// be 32 MiB of the largest events, or 65 MiB of letters of such.
 	batchBytes = 4 << 20
 	firstBatch = 100
 	leastBatch = 10
@@ -35,7 +35,7 @@ const (
 type Range struct {
 	Stream      string
 	Subjects    []string // may hold wildcards
-	From, To    uint64   // sequences, both included; without To the scan ends where the stream does
+	From, To    uint64   // sequences, both included; without To the scan ends where the stream does as it begins
 	HeadersOnly bool     // Data stays empty
 }
 
@@ -53,9 +53,6 @@ type Message struct {
 // ctx has ended.
 func Messages(ctx context.Context, js jetstream.JetStream, r Range) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
-		if r.To == 0 {
-			r.To = math.MaxUint64
-		}
 		s := &scan{js: js, Range: r, next: max(r.From, 1), batch: firstBatch, spacing: newSpacing()}
 		defer s.drop(ctx)
 		left := false // by the caller, who hears nothing more, not even that ctx has ended
@@ -130,6 +127,9 @@ var errGap = errors.New("messages were lost on their way")
 
 // step reads one batch and reports whether it was the last.
 func (s *scan) step(ctx context.Context, yield func(Message, error) bool) (done bool, err error) {
+	if err := s.limit(ctx); err != nil {
+		return false, err
+	}
 	if s.next > s.To {
 		return true, nil
 	}
@@ -179,6 +179,20 @@ func (s *scan) step(ctx context.Context, yield func(Message, error) bool) (done 
 		return false, errGap
 	}
 	return info.NumPending == 0, nil
+}
+
+// limit finds out where to end: who follows what comes meanwhile may never
+// catch up with it.
+func (s *scan) limit(ctx context.Context) error {
+	if s.To > 0 {
+		return nil
+	}
+	stream, err := s.js.Stream(ctx, s.Stream)
+	if err != nil {
+		return err
+	}
+	s.To = stream.CachedInfo().State.LastSeq // 0: it never had a message, and nothing is read
+	return nil
 }
 
 // HeaderBytes is how long the names and values of a header are together.

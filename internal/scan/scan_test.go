@@ -114,6 +114,29 @@ func TestEndsWhenTheRestIsDeleted(t *testing.T) {
 	}
 }
 
+// What comes while a scan runs is not its own: it might never catch up.
+func TestEndsWhereTheStreamEndedAsItBegan(t *testing.T) {
+	t.Parallel()
+	for _, stored := range []int{0, 3} {
+		b := filled(t, stored)
+		var got []uint64
+		for m, err := range scan.Messages(t.Context(), b.JS, scan.Range{Stream: "S"}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got = append(got, m.Seq); len(got) > stored {
+				break
+			}
+			if _, err := b.JS.Publish(t.Context(), "s.a", []byte("later")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want := from(1, uint64(stored)); !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+}
+
 func TestGoesOnAfterTheBroker(t *testing.T) {
 	t.Parallel()
 	b := filled(t, 1800)
