@@ -3,6 +3,7 @@ package publisher
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
@@ -13,12 +14,31 @@ const OutcomeReplyHeader = "Outcome-Reply"
 
 // Outcome is where an event ended at one provider, as a worker reports it.
 type Outcome struct {
-	ID        string `json:"id"`
-	StreamSeq uint64 `json:"stream_seq"` // the event's place in the stream: Ack.Seq
+	ID        string `json:"id,omitzero"` // the event's, or its message's
+	StreamSeq uint64 `json:"stream_seq"`  // the event's place in the stream: Ack.Seq
 	Provider  string `json:"provider"`
-	Outcome   string `json:"outcome"` // delivered, dead, skipped or erased
-	Code      string `json:"code"`    // of a dead one
-	Reason    string `json:"reason"`  // of a dead one, one line
+	Outcome   string `json:"outcome"`         // delivered, dead, skipped or erased
+	Code      string `json:"code,omitzero"`   // of a dead one
+	Reason    string `json:"reason,omitzero"` // of a dead one, one line
+}
+
+// Tell reports o to the inbox that an event's message names, if it names one;
+// best effort. Whoever may publish events chooses that name, and who tells
+// publishes with rights of its own: so only a literal inbox is honoured.
+func (o Outcome) Tell(nc *nats.Conn, inbox string) error {
+	if !isInbox(inbox) {
+		return nil
+	}
+	body, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	return nc.Publish(inbox, body)
+}
+
+func isInbox(subject string) bool {
+	return strings.HasPrefix(subject, nats.InboxPrefix) && len(subject) > len(nats.InboxPrefix) && len(subject) <= 256 &&
+		!strings.ContainsAny(subject, " \t\r\n*>") && !strings.Contains(subject, "..") && !strings.HasSuffix(subject, ".")
 }
 
 // Outcomes receives what workers report. Reports are best effort: nobody

@@ -48,3 +48,26 @@ func TestOutcomes(t *testing.T) {
 		t.Error("listening on a closed connection")
 	}
 }
+
+// The header that names the inbox is chosen by whoever publishes events.
+func TestTellTellsAnInboxOnly(t *testing.T) {
+	t.Parallel()
+	b := brokertest.New(t)
+	heard, err := b.Conn.SubscribeSync(">")
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := publisher.Outcome{StreamSeq: 7, Provider: "clevertap", Outcome: "delivered"}
+	for _, inbox := range []string{
+		"", "tokens.registered", "$JS.API.STREAM.DELETE.TOKENS", "_INBOX", "_INBOX.", "_INBOX.*", "_INBOX.a.>", "_INBOX.a b", "_INBOX.a\r\nPUB x 0",
+		"_INBOX..a", "_INBOX.a.", "_INBOX." + strings.Repeat("a", 300), "_INBOX.good.one",
+	} {
+		if err := report.Tell(b.Conn, inbox); err != nil {
+			t.Errorf("%q: %v", inbox, err)
+		}
+	}
+	m, err := heard.NextMsgWithContext(bounded(t))
+	if err != nil || m.Subject != "_INBOX.good.one" || string(m.Data) != `{"stream_seq":7,"provider":"clevertap","outcome":"delivered"}` {
+		t.Errorf("first heard: %+v, %v", m, err)
+	}
+}

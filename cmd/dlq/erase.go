@@ -103,7 +103,7 @@ func printErased(std streams, done erase.Counts) {
 		n := done.Erased[provider]
 		told := "a worker has counted them (events_total, outcome erased)"
 		if done.Counted[provider] == 0 {
-			told = "no worker runs that could count them (events_total, outcome erased): this line is their record"
+			told = "no worker confirmed that it counts them (events_total, outcome erased), for none runs or it may not be asked: this line is their record"
 		}
 		printf(std.out, "%s: %s had been waiting for it and will never reach it; %s\n", provider, phrase.Plural(n, "event"), told)
 	}

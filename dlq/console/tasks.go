@@ -143,7 +143,7 @@ func (t *eraseTask) run(ctx context.Context, report func(progress)) (result, err
 	for _, provider := range slices.Sorted(maps.Keys(did.Erased)) {
 		told := "A worker has counted them (events_total, outcome erased)."
 		if did.Counted[provider] == 0 {
-			told = "No worker runs that could count them: this line is their record."
+			told = "No worker confirmed that it counts them (none runs, or it may not be asked): this line is their record."
 		}
 		r.Notes = append(r.Notes, fmt.Sprintf("%s: %s had been waiting for it and will never reach it. %s", providerName(provider), phrase.Plural(did.Erased[provider], "event"), told))
 	}

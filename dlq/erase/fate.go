@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tokenrelay/tokenrelay/consumer"
@@ -83,15 +81,9 @@ func (e *Eraser) tellWorkers(ctx context.Context, done *Counts) {
 
 // reply tells who waits for the event's outcome, as its workers would.
 func (e *Eraser) reply(m scan.Message, provider string) {
-	inbox := m.Header.Get(publisher.OutcomeReplyHeader)
-	if !strings.HasPrefix(inbox, "_INBOX.") || strings.ContainsAny(inbox, " \t\r\n*>") || len(inbox) > 256 {
-		return
-	}
 	outcome := publisher.Outcome{ID: m.Header.Get(jetstream.MsgIDHeader), StreamSeq: m.Seq, Provider: provider, Outcome: "erased"}
 	if ev, err := event.Decode(m.Data); err == nil && ev.ID != "" {
 		outcome.ID = ev.ID
 	}
-	if body, err := json.Marshal(outcome); err == nil {
-		_ = e.js.Conn().Publish(inbox, body) // best effort, as every report
-	}
+	_ = outcome.Tell(e.js.Conn(), m.Header.Get(publisher.OutcomeReplyHeader)) // best effort, as every report
 }

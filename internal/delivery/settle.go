@@ -5,11 +5,11 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
-	"github.com/go-json-experiment/json"
 
 	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/providers"
+	"github.com/tokenrelay/tokenrelay/publisher"
 )
 
 // death is why an event becomes a letter.
@@ -111,10 +111,10 @@ func (d *Desk) warnOfLetters(err error) {
 	}
 }
 
-// reply tells who asked (Outcome-Reply) what became of the event; best effort.
+// reply tells who asked what became of the event; best effort.
 func (d *Desk) reply(it *item, outcome string, why death) {
-	inbox := it.message.Header("Outcome-Reply")
-	if inbox == "" || !isInbox(inbox) {
+	inbox := it.message.Header(publisher.OutcomeReplyHeader)
+	if inbox == "" {
 		return
 	}
 	id := it.message.Header("Nats-Msg-Id")
@@ -125,17 +125,7 @@ func (d *Desk) reply(it *item, outcome string, why death) {
 	if code != "" {
 		code = dlq.Code(code)
 	}
-	body, err := json.Marshal(struct {
-		ID        string `json:"id,omitzero"`
-		StreamSeq uint64 `json:"stream_seq"`
-		Provider  string `json:"provider"`
-		Outcome   string `json:"outcome"`
-		Code      string `json:"code,omitzero"`
-		Reason    string `json:"reason,omitzero"`
-	}{id, it.message.Seq(), d.name, outcome, code, why.reason})
-	if err == nil {
-		err = d.Conn.Publish(inbox, body)
-	}
+	err := publisher.Outcome{ID: id, StreamSeq: it.message.Seq(), Provider: d.name, Outcome: outcome, Code: code, Reason: why.reason}.Tell(d.Conn, inbox)
 	if err != nil {
 		d.Log.Debug("outcome reply not sent", "err", err)
 	}

@@ -2,15 +2,14 @@ package flow
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
+
+	"github.com/tokenrelay/tokenrelay/internal/rights"
 )
 
 // AnnouncerSettings are what an Announcer needs.
@@ -88,7 +87,7 @@ func (a *Announcer) announce(nc *nats.Conn, count map[string]Figures, ended bool
 // the error was about the announcements; they end with the first, in one
 // warning.
 func (a *Announcer) Refused(err error) bool {
-	if !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), "Publish to "+strconv.Quote(Subject)) {
+	if refused := rights.RefusalOf(err); refused == nil || refused.Right != (rights.Right{Verb: "publish", Subject: Subject}) {
 		return false
 	}
 	a.once.Do(func() {

@@ -163,3 +163,24 @@ func TestArchitectureNamesEveryPackage(t *testing.T) {
 		}
 	}
 }
+
+// Who is paged searches the logs for what the runbook quotes.
+func TestTheRunbookQuotesRealLogLines(t *testing.T) {
+	t.Parallel()
+	var code strings.Builder
+	_, texts := goFiles(t)
+	for name, text := range texts {
+		if !strings.HasSuffix(name, "_test.go") {
+			code.WriteString(text)
+		}
+	}
+	quotes := regexp.MustCompile("(?:log lines?|warnings?) `([^`]+)`").FindAllStringSubmatch(read(t, "docs/operations.md"), -1)
+	if len(quotes) < 4 {
+		t.Errorf("only %d quotes were found", len(quotes))
+	}
+	for _, quote := range quotes {
+		if !regexp.MustCompile(`\.(Debug|Info|Warn|Error)\("` + regexp.QuoteMeta(quote[1])).MatchString(code.String()) {
+			t.Errorf("the runbook quotes %q, which nobody logs", quote[1])
+		}
+	}
+}

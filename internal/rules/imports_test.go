@@ -47,8 +47,8 @@ var rules = map[string]rule{
 	"internal/phrase":            {"", "", "words for figures; what they count is its caller's matter"},
 	"internal/rights":            {"", "nats", "what a refusal says; what a missing right ends is its caller's matter"},
 	"internal/scan":              {"", "backoff nats", "reads any stream; what a message says is its caller's matter"},
-	"internal/delivery":          {"batcher consumer dlq event internal/fleet providers", "backoff json nats prometheus", "decides for every provider alike: it may not know one"},
-	"internal/flow":              {"consumer dlq event internal/fleet", "json nats", "adds up what pods announce and the broker says; who draws it, and what a worker does, it refuses to know"},
+	"internal/delivery":          {"batcher consumer dlq event internal/fleet providers publisher", "backoff nats prometheus", "decides for every provider alike: it may not know one"},
+	"internal/flow":              {"consumer dlq event internal/fleet internal/rights", "json nats", "adds up what pods announce and the broker says; who draws it, and what a worker does, it refuses to know"},
 	"internal/app": {
 		"consumer dlq event internal/config internal/delivery internal/fleet internal/flow internal/ops internal/rights providers providers/clevertap providers/courier",
 		"backoff nats prometheus", "wires the worker together; the only package that knows all rooms",
