@@ -53,6 +53,17 @@ func TestNewestOfLargeLetters(t *testing.T) {
 	}
 }
 
+// An id says where to look first, and no more: a plain client may have set it.
+func TestFindAnIdOfAnotherProvider(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(dlq.Letter{Provider: "clevertap", Replayed: true, Header: replayed("courier:1:2", 1)}, dlq.Letter{})
+	found, err := w.reader().Find(t.Context(), "courier:1:2")
+	if err != nil || len(found) != 1 || found[0].Provider != "clevertap" {
+		t.Errorf("%v, %v", found, err)
+	}
+}
+
 // No letter has the empty id, which in a filter means all.
 func TestFindNothing(t *testing.T) {
 	t.Parallel()

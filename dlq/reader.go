@@ -153,10 +153,16 @@ func (r *Reader) Find(ctx context.Context, id string) ([]*Stored, error) {
 	if id == "" { // in a filter it means all of them
 		return nil, nil
 	}
-	f := Filter{ID: id}
 	if provider, _, _ := strings.Cut(id, ":"); slices.Contains(event.Providers(), provider) {
-		f.Provider = provider // fewer letters to look at
+		found, err := r.find(ctx, Filter{ID: id, Provider: provider}) // fewer letters to look at
+		if err != nil || len(found) > 0 {
+			return found, err
+		}
 	}
+	return r.find(ctx, Filter{ID: id}) // whoever publishes may have set it
+}
+
+func (r *Reader) find(ctx context.Context, f Filter) ([]*Stored, error) {
 	var found []*Stored
 	for l, err := range r.Letters(ctx, f, 0, Headers) {
 		if err != nil {
