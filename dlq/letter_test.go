@@ -13,7 +13,7 @@ import (
 func (w *world) only() *dlq.Stored {
 	w.t.Helper()
 	var found []*dlq.Stored
-	for l, err := range w.reader().Letters(w.t.Context(), dlq.Filter{}, 0, dlq.Whole) {
+	for l, err := range w.reader().Letters(w.t.Context(), dlq.Filter{}, dlq.End, dlq.Whole) {
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -34,7 +34,7 @@ func TestNewestOfLargeLetters(t *testing.T) {
 			}
 			f, before := dlq.Filter{Code: "http_400", Limit: limit}, w.js.Conn().Stats().InBytes
 			var got []uint64
-			for l, err := range w.reader().Newest(t.Context(), f, 0, content) {
+			for l, err := range w.reader().Newest(t.Context(), f, dlq.End, content) {
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -79,28 +80,31 @@ const (
 	Whole
 )
 
-// Letters yields the letters of a filter up to a place in the stream (0: to
-// its end), oldest first. An error is the last thing that it yields.
+// End is the bound of who wants all letters, also those that come meanwhile. 0,
+// which is Extent.Last of a stream that never had a letter, is that of none.
+const End uint64 = math.MaxUint64
+
+// Letters yields the letters of a filter up to a place in the stream, oldest
+// first. An error is the last thing that it yields.
 func (r *Reader) Letters(ctx context.Context, f Filter, through uint64, content Content) iter.Seq2[*Stored, error] {
 	return func(yield func(*Stored, error) bool) {
-		from := uint64(0)
+		var from uint64
 		if f.Limit > 0 {
 			var err error
 			if from, through, err = r.window(ctx, f, through); err != nil {
 				yield(nil, err)
 				return
 			}
-			if from == 0 {
-				return
-			}
 		}
-		r.between(ctx, f, from, through, content)(yield)
+		if through > 0 { // 0 would be no limit to a scan
+			r.between(ctx, f, from, through, content)(yield)
+		}
 	}
 }
 
-// window is where the newest f.Limit letters stand; from is 0 when none does.
+// window is where the newest f.Limit letters stand; both are 0 when none does.
 func (r *Reader) window(ctx context.Context, f Filter, through uint64) (from, to uint64, err error) {
-	for l, err := range r.Newest(ctx, f, after(through), Headers) {
+	for l, err := range r.Newest(ctx, f, min(through, End-1)+1, Headers) {
 		if err != nil {
 			return 0, 0, err
 		}
@@ -109,14 +113,7 @@ func (r *Reader) window(ctx context.Context, f Filter, through uint64) (from, to
 	return from, to, nil
 }
 
-// after is the place that follows; 0 stays the end of the stream.
-func after(through uint64) uint64 {
-	if through == 0 {
-		return 0
-	}
-	return through + 1
-}
-
+// between reads from a place to another, both included.
 func (r *Reader) between(ctx context.Context, f Filter, from, to uint64, content Content) iter.Seq2[*Stored, error] {
 	area := scan.Range{Stream: Stream, Subjects: []string{f.subject()}, From: from, To: to, HeadersOnly: content == Headers && !f.personal()}
 	return func(yield func(*Stored, error) bool) {
@@ -164,7 +161,7 @@ func (r *Reader) Find(ctx context.Context, id string) ([]*Stored, error) {
 
 func (r *Reader) find(ctx context.Context, f Filter) ([]*Stored, error) {
 	var found []*Stored
-	for l, err := range r.Letters(ctx, f, 0, Headers) {
+	for l, err := range r.Letters(ctx, f, End, Headers) {
 		if err != nil {
 			return nil, err
 		}

@@ -28,7 +28,7 @@ const editMark = "# letter "
 // was not left in the file.
 func edit(ctx context.Context, std streams, d *desk, options *replay.Options) error {
 	var letters []*dlq.Stored
-	for l, err := range d.letters.Letters(ctx, options.Filter, 0, dlq.Whole) {
+	for l, err := range d.letters.Letters(ctx, options.Filter, dlq.End, dlq.Whole) {
 		if err != nil {
 			return err
 		}

@@ -31,7 +31,7 @@ func (c *groupsCommand) Run(ctx context.Context, std streams) error {
 	}
 	defer d.close()
 	filter.Limit = c.Limit
-	groups, err := d.letters.Groups(ctx, filter, 0)
+	groups, err := d.letters.Groups(ctx, filter, dlq.End)
 	if err != nil {
 		return err
 	}

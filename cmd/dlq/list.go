@@ -45,7 +45,7 @@ func (c *listCommand) Run(ctx context.Context, std streams) error {
 		show = printLines(std.out, veil)
 	}
 	shown := 0
-	for l, err := range d.letters.Newest(ctx, filter, 0, dlq.Whole) {
+	for l, err := range d.letters.Newest(ctx, filter, dlq.End, dlq.Whole) {
 		if err != nil {
 			return err
 		}

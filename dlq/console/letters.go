@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -67,7 +68,7 @@ func (c *Console) lettersPage(w http.ResponseWriter, r *http.Request, s *session
 	ctx, cancel := context.WithTimeoutCause(r.Context(), pageAnswer, errors.New("the search took too long: choose a provider or a code"))
 	defer cancel()
 	filter.Limit = pageOfLetters + 1 // one more tells whether there is a further page
-	for l, err := range c.Letters.Newest(ctx, filter, before, dlq.Whole) {
+	for l, err := range c.Letters.Newest(ctx, filter, cmp.Or(before, dlq.End), dlq.Whole) {
 		if err != nil {
 			if ctx.Err() != nil {
 				err = context.Cause(ctx)
