@@ -8,7 +8,6 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,7 +97,10 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 		return code
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
-	err := cmp.Or(command.Run(std), out.failed)
+	err := command.Run(std)
+	if err == nil {
+		err = out.failed // a command prints without asking
+	}
 	refused, isRefused := errors.AsType[*rights.Refusal](context.Cause(ctx))
 	switch {
 	case err == nil:
