@@ -60,7 +60,7 @@ func (r *Reader) Extent(ctx context.Context) (Extent, error) {
 
 // ErrAnew is of a stream that was deleted and made again: its places count from
 // 1, so those that were looked at would be letters that nobody saw.
-var ErrAnew = errors.New("the dead-letter stream was made anew while the question stood")
+var ErrAnew = errors.New("the dead-letter stream was made anew since the letters were counted")
 
 // IsOf fails with ErrAnew when the stream is not the one of that extent.
 func (r *Reader) IsOf(ctx context.Context, before Extent) error {

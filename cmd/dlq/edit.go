@@ -134,10 +134,13 @@ func readEdited(text []byte, letters []*dlq.Stored) (map[uint64][]byte, error) {
 	var at uint64
 	for line := range bytes.Lines(text) {
 		if rest, marked := bytes.CutPrefix(line, []byte(editMark)); marked {
-			number, _, _ := bytes.Cut(rest, []byte(":"))
+			number, _, _ := bytes.Cut(bytes.TrimSpace(rest), []byte(":"))
 			seq, err := strconv.ParseUint(string(number), 10, 64)
-			if err != nil || known[seq] == nil || bodies[seq] != nil {
-				return nil, fmt.Errorf("a line %q that was not there once", strings.TrimSpace(string(line)))
+			if err != nil || known[seq] == nil {
+				return nil, fmt.Errorf("the line %q names a letter that was not in the file", strings.TrimSpace(string(line)))
+			}
+			if bodies[seq] != nil {
+				return nil, fmt.Errorf("the line %q names a letter that stands there twice; once is allowed", strings.TrimSpace(string(line)))
 			}
 			at = seq
 			bodies[at] = []byte{}
