@@ -37,6 +37,15 @@ func TestLetterIsReadAsItWasPut(t *testing.T) {
 	}
 }
 
+func TestEventHeaders(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(dlq.Letter{Header: nats.Header{"X-B": {"2"}, "App": {"shop"}, nats.MsgIdHdr: {"login-1"}, "Dlq-Reason": {"none of the app's"}}})
+	if got, want := w.only().EventHeaders(), []string{"App", "Dlq-Original-Nats-Msg-Id", "X-B"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // What generation a letter is: a replay that died counts, a trial does not.
 func TestGenerations(t *testing.T) {
 	t.Parallel()

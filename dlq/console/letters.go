@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -163,10 +162,7 @@ func (c *Console) showLetter(w http.ResponseWriter, s *session, l *dlq.Stored, v
 		veil, view.Veiled = dlq.NewVeil(true), letterAddress(l)
 	}
 	view.Event = veil.Body(l.Body)
-	for _, name := range slices.Sorted(maps.Keys(l.Header)) {
-		if name == "Nats-Msg-Id" || strings.HasPrefix(name, "Dlq-") && !strings.HasPrefix(name, "Dlq-Original-") {
-			continue
-		}
+	for _, name := range l.EventHeaders() {
 		for _, value := range l.Header[name] {
 			view.Headers = append(view.Headers, headerView{veil.HeaderName(name), veil.Value(value)})
 		}
