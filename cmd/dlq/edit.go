@@ -26,9 +26,9 @@ const editMark = "# letter "
 // edit lets a person change the events of the chosen letters, and makes the
 // options those of exactly these letters with this change. Nothing goes that
 // was not left in the file.
-func edit(ctx context.Context, std streams, d *desk, options *replay.Options) error {
+func edit(ctx context.Context, std streams, link *link, options *replay.Options) error {
 	var letters []*dlq.Stored
-	for l, err := range d.letters.Letters(ctx, options.Filter, dlq.End, dlq.Whole) {
+	for l, err := range link.letters.Letters(ctx, options.Filter, dlq.End, dlq.Whole) {
 		if err != nil {
 			return err
 		}

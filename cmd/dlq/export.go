@@ -35,18 +35,18 @@ func (c *exportCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	filter.Limit = c.Limit
-	d, err := std.connect(ctx, c.NATS, "export")
+	link, err := std.connect(ctx, c.NATS, "export")
 	if err != nil {
 		return err
 	}
-	defer d.close()
-	through, err := d.letters.Last(ctx)
+	defer link.close()
+	through, err := link.letters.Last(ctx)
 	if err != nil {
 		return err
 	}
 	n := 0
 	write := func(out io.Writer) (err error) {
-		n, err = d.letters.Export(ctx, filter, through, out, func(int) {})
+		n, err = link.letters.Export(ctx, filter, through, out, func(int) {})
 		if err != nil && ctx.Err() != nil {
 			err = errors.New("stopped")
 		}

@@ -122,8 +122,8 @@ var errTold = errors.New("told already")
 // answerTime bounds the first questions to the broker.
 const answerTime = 10 * time.Second
 
-// desk is the connection of a command and the letters behind it.
-type desk struct {
+// link is the connection of a command and the letters behind it.
+type link struct {
 	conn    *nats.Conn
 	js      jetstream.JetStream
 	letters *dlq.Reader
@@ -131,7 +131,7 @@ type desk struct {
 
 // connect opens the broker and finds the letters. A refusal of what the command
 // cannot do without ends it at once: a refused question is never answered.
-func (std streams) connect(ctx context.Context, settings config.NATS, command string) (*desk, error) {
+func (std streams) connect(ctx context.Context, settings config.NATS, command string) (*link, error) {
 	return connect(ctx, settings, command, func(refused *rights.Refusal) {
 		if isNeeded(refused.Subject) {
 			std.end(refused)
@@ -146,7 +146,7 @@ func isNeeded(subject string) bool {
 		strings.HasPrefix(subject, "$JS.API.") && !strings.HasPrefix(subject, "$JS.API.CONSUMER.DELETE.")
 }
 
-func connect(ctx context.Context, settings config.NATS, command string, told func(*rights.Refusal)) (*desk, error) {
+func connect(ctx context.Context, settings config.NATS, command string, told func(*rights.Refusal)) (*link, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, errors.New("the broker is there, but JetStream does not answer"))
 	defer cancel()
 	conn, err := settings.Connect(ctx, "tokenrelay dlq "+command, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
@@ -161,7 +161,7 @@ func connect(ctx context.Context, settings config.NATS, command string, told fun
 	if err == nil {
 		var letters *dlq.Reader
 		if letters, err = dlq.Open(ctx, js); err == nil {
-			return &desk{conn, js, letters}, nil
+			return &link{conn, js, letters}, nil
 		}
 	}
 	conn.Close()
@@ -171,7 +171,7 @@ func connect(ctx context.Context, settings config.NATS, command string, told fun
 	return nil, rights.Explain(err)
 }
 
-func (d *desk) close() { d.conn.Close() }
+func (l *link) close() { l.conn.Close() }
 
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)

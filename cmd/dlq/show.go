@@ -24,12 +24,12 @@ func (c *showCommand) Run(ctx context.Context, std streams) error {
 	if c.ID == "" { // which would be every letter's
 		return errors.New("the id is empty; it must be a letter's Dlq-Id, as dlq list shows it")
 	}
-	d, err := std.connect(ctx, c.NATS, "show")
+	link, err := std.connect(ctx, c.NATS, "show")
 	if err != nil {
 		return err
 	}
-	defer d.close()
-	found, err := d.letters.Find(ctx, c.ID)
+	defer link.close()
+	found, err := link.letters.Find(ctx, c.ID)
 	if err != nil {
 		return err
 	}
