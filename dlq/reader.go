@@ -80,8 +80,8 @@ const (
 	Whole
 )
 
-// End is the bound of who wants all letters, also those that come meanwhile. 0,
-// which is Extent.Last of a stream that never had a letter, is that of none.
+// End is the bound of who wants all letters there are. 0, which is Extent.Last
+// of a stream that never had a letter, is that of none.
 const End uint64 = math.MaxUint64
 
 // Letters yields the letters of a filter up to a place in the stream, oldest
@@ -115,6 +115,9 @@ func (r *Reader) window(ctx context.Context, f Filter, through uint64) (from, to
 
 // between reads from a place to another, both included.
 func (r *Reader) between(ctx context.Context, f Filter, from, to uint64, content Content) iter.Seq2[*Stored, error] {
+	if to == End {
+		to = 0 // a scan knows itself where to end
+	}
 	area := scan.Range{Stream: Stream, Subjects: []string{f.subject()}, From: from, To: to, HeadersOnly: content == Headers && !f.personal()}
 	return func(yield func(*Stored, error) bool) {
 		for m, err := range scan.Messages(ctx, r.js, area) {
