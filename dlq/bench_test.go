@@ -32,7 +32,7 @@ func BenchmarkGroups(b *testing.B) {
 	peak := watchMemory()
 	b.ResetTimer()
 	for range b.N {
-		groups, err := r.Groups(context.Background(), dlq.Filter{}, 0)
+		groups, err := r.Groups(context.Background(), dlq.Filter{}, dlq.End)
 		if err != nil || len(groups) != 5 {
 			b.Fatalf("%d groups, %v", len(groups), err)
 		}
@@ -69,7 +69,7 @@ func BenchmarkNewest(b *testing.B) {
 			b.ResetTimer()
 			for range b.N {
 				n := 0
-				for _, err := range r.Newest(context.Background(), c.filter, 0, dlq.Whole) {
+				for _, err := range r.Newest(context.Background(), c.filter, dlq.End, dlq.Whole) {
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -16,13 +16,10 @@ import (
 	"github.com/tokenrelay/tokenrelay/publisher"
 )
 
-// Export writes a line a letter of a filter up to a place in the stream (0:
-// none), oldest first, and returns how many it wrote. It reports that number
-// as it grows. The letters stay.
+// Export writes a line a letter of a filter up to a place in the stream, oldest
+// first, and returns how many it wrote. It reports that number as it grows.
+// The letters stay.
 func (r *Reader) Export(ctx context.Context, f Filter, through uint64, out io.Writer, report func(written int)) (n int, err error) {
-	if through == 0 {
-		return 0, nil
-	}
 	w := bufio.NewWriterSize(out, 1<<16)
 	var line []byte
 	for l, err := range r.Letters(ctx, f, through, Whole) {

@@ -22,7 +22,7 @@ type Filter struct {
 	Object      string // object_id; personal
 	ID          string
 	From        uint64 // place in the stream, included
-	Through     uint64 // included; 0 is no bound
+	Through     uint64 // included; like any empty field, 0 asks for nothing
 	Limit       int    // the newest so many; 0 is all
 }
 

@@ -56,39 +56,39 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-func TestWords(t *testing.T) {
+func TestFilterText(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		words dlq.Words
+		text  dlq.FilterText
 		want  dlq.Filter
 		wrong string
 	}{
-		{dlq.Words{}, dlq.Filter{}, ""},
-		{dlq.Words{Provider: "courier", Code: "http_400", Reason: "x", Generation: "2+"},
+		{dlq.FilterText{}, dlq.Filter{}, ""},
+		{dlq.FilterText{Provider: "courier", Code: "http_400", Reason: "x", Generation: "2+"},
 			dlq.Filter{Provider: "courier", Code: "http_400", Reason: "x", Generations: dlq.Span{Set: true, Min: 2, Max: 1<<31 - 1}}, ""},
-		{dlq.Words{Since: "7d", Until: "90m"}, dlq.Filter{Since: noon().Add(-7 * 24 * time.Hour), Until: noon().Add(-90 * time.Minute)}, ""},
-		{dlq.Words{Since: "2026-01-31", Until: "2026-01-31T12:00:00+01:00"},
+		{dlq.FilterText{Since: "7d", Until: "90m"}, dlq.Filter{Since: noon().Add(-7 * 24 * time.Hour), Until: noon().Add(-90 * time.Minute)}, ""},
+		{dlq.FilterText{Since: "2026-01-31", Until: "2026-01-31T12:00:00+01:00"},
 			dlq.Filter{Since: time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 1, 31, 11, 0, 0, 0, time.UTC)}, ""},
-		{dlq.Words{Provider: "pidgeon"}, dlq.Filter{}, "provider"},
-		{dlq.Words{Code: "HTTP 400"}, dlq.Filter{}, "code"},
-		{dlq.Words{Generation: "often"}, dlq.Filter{}, "generation"},
-		{dlq.Words{Since: "-5m"}, dlq.Filter{}, "since"},
-		{dlq.Words{Until: "soon"}, dlq.Filter{}, "until"},
-		{dlq.Words{Since: "99999999d"}, dlq.Filter{}, "since"},
+		{dlq.FilterText{Provider: "pidgeon"}, dlq.Filter{}, "provider"},
+		{dlq.FilterText{Code: "HTTP 400"}, dlq.Filter{}, "code"},
+		{dlq.FilterText{Generation: "often"}, dlq.Filter{}, "generation"},
+		{dlq.FilterText{Since: "-5m"}, dlq.Filter{}, "since"},
+		{dlq.FilterText{Until: "soon"}, dlq.Filter{}, "until"},
+		{dlq.FilterText{Since: "99999999d"}, dlq.Filter{}, "since"},
 	} {
-		got, wrong := c.words.Filter(noon())
+		got, wrong := c.text.Filter(noon())
 		if c.wrong != "" {
-			if len(wrong) != 1 || wrong[0].Word != c.wrong || !strings.HasPrefix(wrong[0].Allowed, "must be ") {
-				t.Errorf("%+v: wrong %+v", c.words, wrong)
+			if len(wrong) != 1 || wrong[0].Field != c.wrong || !strings.HasPrefix(wrong[0].Allowed, "must be ") {
+				t.Errorf("%+v: wrong %+v", c.text, wrong)
 			}
 			continue
 		}
 		if !got.Since.Equal(c.want.Since) || !got.Until.Equal(c.want.Until) {
-			t.Errorf("%+v: since %s until %s", c.words, got.Since, got.Until)
+			t.Errorf("%+v: since %s until %s", c.text, got.Since, got.Until)
 		}
 		got.Since, got.Until, c.want.Since, c.want.Until = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 		if got != c.want || len(wrong) > 0 {
-			t.Errorf("%+v: %+v, wrong %+v", c.words, got, wrong)
+			t.Errorf("%+v: %+v, wrong %+v", c.text, got, wrong)
 		}
 	}
 }
@@ -143,7 +143,7 @@ func TestFilterInTheStream(t *testing.T) {
 		through := uint64(rapid.IntRange(0, 520).Draw(r, "through"))
 		var want []uint64
 		for _, l := range all {
-			if f.Match(l) && (through == 0 || l.Seq <= through) {
+			if f.Match(l) && l.Seq <= through {
 				want = append(want, l.Seq)
 			}
 		}
@@ -157,11 +157,7 @@ func TestFilterInTheStream(t *testing.T) {
 			}
 			got = append(got, l.Seq)
 		}
-		before := through
-		if before > 0 {
-			before++
-		}
-		for l, err := range w.reader().Newest(t.Context(), f, before, dlq.Headers) {
+		for l, err := range w.reader().Newest(t.Context(), f, through+1, dlq.Headers) {
 			if err != nil {
 				r.Fatal(err)
 			}
@@ -178,7 +174,7 @@ func TestFilterInTheStream(t *testing.T) {
 func (w *world) stored() []*dlq.Stored {
 	w.t.Helper()
 	var list []*dlq.Stored
-	for l, err := range w.reader().Letters(w.t.Context(), dlq.Filter{}, 0, dlq.Whole) {
+	for l, err := range w.reader().Letters(w.t.Context(), dlq.Filter{}, dlq.End, dlq.Whole) {
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -70,8 +70,8 @@ func (g *Grouper) Add(l *Stored) int {
 // Groups are the groups in the order of their first letters.
 func (g *Grouper) Groups() []Group { return g.groups }
 
-// Groups sorts the letters of a filter into groups in one pass, the largest
-// first.
+// Groups sorts the letters of a filter up to a place in the stream into groups
+// in one pass, the largest first.
 func (r *Reader) Groups(ctx context.Context, f Filter, through uint64) ([]Group, error) {
 	var g Grouper
 	for l, err := range r.Letters(ctx, f, through, Headers) {

@@ -59,7 +59,7 @@ func TestGroups(t *testing.T) {
 	}
 	w.put(dlq.Letter{Provider: "clevertap", Code: "531", Reason: "another"},
 		dlq.Letter{Reason: "gone"}, dlq.Letter{Reason: "gone", Replayed: true, Header: replayed("x", 2)})
-	groups, err := w.reader().Groups(t.Context(), dlq.Filter{}, 0)
+	groups, err := w.reader().Groups(t.Context(), dlq.Filter{}, dlq.End)
 	if err != nil {
 		t.Fatal(err)
 	}

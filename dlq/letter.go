@@ -1,8 +1,12 @@
 // Package dlq is the dead-letter stream: a letter for each event that a
 // provider refused, with its code, its reason and its history.
 //
-// It knows the letters' subjects and headers and how they are stored; it
-// refuses to know providers and why an event died. It owns no goroutine.
+// It knows the letters' subjects and headers, how they are stored, found,
+// searched for a person, grouped and removed, what each provider's codes mean
+// to a person, and what of an event may be shown: the veil hides the rest. It
+// refuses to know how a provider is called, when an event dies and how a letter
+// goes back. Purge owns the goroutines of its removals and waits for them;
+// nothing else here owns any.
 package dlq
 
 import (

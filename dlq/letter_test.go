@@ -13,7 +13,7 @@ import (
 func (w *world) only() *dlq.Stored {
 	w.t.Helper()
 	var found []*dlq.Stored
-	for l, err := range w.reader().Letters(w.t.Context(), dlq.Filter{}, 0, dlq.Whole) {
+	for l, err := range w.reader().Letters(w.t.Context(), dlq.Filter{}, dlq.End, dlq.Whole) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -34,6 +34,15 @@ func TestLetterIsReadAsItWasPut(t *testing.T) {
 		l.OriginSeq != 7 || l.OriginStream != "TOKENS" || l.Generation != 0 || string(l.Body) != string(body(1)) ||
 		!l.FailedAt.Equal(l.FirstFailedAt) || len(l.History) != 1 || l.History[0].Code != "531" {
 		t.Errorf("%+v", l)
+	}
+}
+
+func TestEventHeaders(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(dlq.Letter{Header: nats.Header{"X-B": {"2"}, "App": {"shop"}, nats.MsgIdHdr: {"login-1"}, "Dlq-Reason": {"none of the app's"}}})
+	if got, want := w.only().EventHeaders(), []string{"App", "Dlq-Original-Nats-Msg-Id", "X-B"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

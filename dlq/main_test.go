@@ -99,7 +99,7 @@ func (w *world) reader() *dlq.Reader {
 func (w *world) places(f dlq.Filter) []uint64 {
 	w.t.Helper()
 	var list []uint64
-	for l, err := range w.reader().Letters(context.Background(), f, 0, dlq.Headers) {
+	for l, err := range w.reader().Letters(context.Background(), f, dlq.End, dlq.Headers) {
 		if err != nil {
 			w.t.Fatal(err)
 		}

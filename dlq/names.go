@@ -64,7 +64,7 @@ func (w wanted) short() bool { return utf8.RuneCountInString(w.value) < 3 }
 // inHeaders looks at the app's own headers. The letter's were never anybody's.
 func (w wanted) inHeaders(header nats.Header) bool {
 	for name, values := range header {
-		if strings.HasPrefix(name, prefix) && !strings.HasPrefix(name, originalPrefix) || w.short() {
+		if isLetters(name) || w.short() {
 			continue
 		}
 		if slices.ContainsFunc(values, w.isText) {

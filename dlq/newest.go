@@ -20,8 +20,8 @@ const (
 	pieceBytes = 8 << 20
 )
 
-// Newest yields the letters of a filter before a place in the stream (0: all),
-// newest first. It reads the stream from its end, in pieces, so that the
+// Newest yields the letters of a filter before a place in the stream, newest
+// first. It reads the stream from its end, in pieces, so that the
 // first page of a million letters costs no more than that of a hundred. It
 // holds 8 MiB of letters, and what scan holds.
 func (r *Reader) Newest(ctx context.Context, f Filter, before uint64, content Content) iter.Seq2[*Stored, error] {
@@ -31,10 +31,7 @@ func (r *Reader) Newest(ctx context.Context, f Filter, before uint64, content Co
 			yield(nil, fmt.Errorf("dead-letter stream %s: %w", Stream, err))
 			return
 		}
-		to := info.State.LastSeq
-		if before > 0 {
-			to = min(to, before-1)
-		}
+		to := min(info.State.LastSeq, max(before, 1)-1)
 		places := uint64(fairPiece)
 		for to >= info.State.FirstSeq && to > 0 {
 			p := piece{from: max(info.State.FirstSeq, to-min(to-1, places-1)), to: to}

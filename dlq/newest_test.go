@@ -34,7 +34,7 @@ func TestNewestOfLargeLetters(t *testing.T) {
 			}
 			f, before := dlq.Filter{Code: "http_400", Limit: limit}, w.js.Conn().Stats().InBytes
 			var got []uint64
-			for l, err := range w.reader().Newest(t.Context(), f, 0, content) {
+			for l, err := range w.reader().Newest(t.Context(), f, dlq.End, content) {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -50,6 +50,17 @@ func TestNewestOfLargeLetters(t *testing.T) {
 				t.Errorf("limit %d: %d letters, want %d", limit, len(got), len(want))
 			}
 		}
+	}
+}
+
+// An id says where to look first, and no more: a plain client may have set it.
+func TestFindAnIdOfAnotherProvider(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(dlq.Letter{Provider: "clevertap", Replayed: true, Header: replayed("courier:1:2", 1)}, dlq.Letter{})
+	found, err := w.reader().Find(t.Context(), "courier:1:2")
+	if err != nil || len(found) != 1 || found[0].Provider != "clevertap" {
+		t.Errorf("%v, %v", found, err)
 	}
 }
 

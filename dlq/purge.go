@@ -58,11 +58,14 @@ func (r *Reader) removed(ctx context.Context, seq uint64, err error) error {
 	return fmt.Errorf("dead-letter stream %s: remove letter %d: %w", Stream, seq, err)
 }
 
-// Purge removes the letters of a filter up to a place in the stream (0: its
-// end) and returns how many it removed. It reports that number as it grows.
+// Purge removes the letters of a filter up to a place in the stream and
+// returns how many it removed. It reports that number as it grows.
 func (r *Reader) Purge(ctx context.Context, f Filter, through uint64, report func(removed int)) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
+	}
+	if through == 0 { // which the stream would take for no bound
+		return 0, nil
 	}
 	if f.bySubject() {
 		n, err := r.purge(ctx, f.subject(), through)
@@ -107,7 +110,7 @@ func (r *Reader) Purge(ctx context.Context, f Filter, through uint64, report fun
 // client's own call does not tell how many there were.
 func (r *Reader) purge(ctx context.Context, subject string, through uint64) (int, error) {
 	order := jetstream.StreamPurgeRequest{Subject: subject}
-	if through > 0 {
+	if through < End {
 		order.Sequence = through + 1
 	}
 	body, err := json.Marshal(order)

@@ -20,14 +20,17 @@ func TestPurge(t *testing.T) {
 		left    []uint64
 		most    int // reported at the end
 	}{
-		"all":                      {dlq.Filter{}, 0, nil, 6},
+		"all":                      {dlq.Filter{}, dlq.End, nil, 6},
 		"what was there":           {dlq.Filter{}, 4, []uint64{5, 6}, 4},
-		"a provider":               {dlq.Filter{Provider: "clevertap"}, 0, []uint64{2, 4, 6}, 3},
+		"a provider":               {dlq.Filter{Provider: "clevertap"}, dlq.End, []uint64{2, 4, 6}, 3},
 		"a provider, and no later": {dlq.Filter{Provider: "clevertap"}, 3, []uint64{2, 4, 5, 6}, 2},
-		"a reason":                 {dlq.Filter{Reason: "stale"}, 0, []uint64{4, 5, 6}, 3},
+		"a reason":                 {dlq.Filter{Reason: "stale"}, dlq.End, []uint64{4, 5, 6}, 3},
 		"a reason, and no later":   {dlq.Filter{Reason: "stale"}, 2, []uint64{3, 4, 5, 6}, 2},
 		"the newest two":           {dlq.Filter{Limit: 2}, 5, []uint64{1, 2, 3, 6}, 2},
-		"none":                     {dlq.Filter{Code: "999"}, 0, []uint64{1, 2, 3, 4, 5, 6}, 0},
+		"nothing was there":        {dlq.Filter{}, 0, []uint64{1, 2, 3, 4, 5, 6}, 0},
+		"none of a reason":         {dlq.Filter{Reason: "stale"}, 0, []uint64{1, 2, 3, 4, 5, 6}, 0},
+		"none of the newest":       {dlq.Filter{Limit: 2}, 0, []uint64{1, 2, 3, 4, 5, 6}, 0},
+		"no such":                  {dlq.Filter{Code: "999"}, dlq.End, []uint64{1, 2, 3, 4, 5, 6}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

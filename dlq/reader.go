@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -59,7 +60,7 @@ func (r *Reader) Extent(ctx context.Context) (Extent, error) {
 
 // ErrAnew is of a stream that was deleted and made again: its places count from
 // 1, so those that were looked at would be letters that nobody saw.
-var ErrAnew = errors.New("the dead-letter stream was made anew while the question stood")
+var ErrAnew = errors.New("the dead-letter stream was made anew since the letters were counted")
 
 // IsOf fails with ErrAnew when the stream is not the one of that extent.
 func (r *Reader) IsOf(ctx context.Context, before Extent) error {
@@ -79,28 +80,31 @@ const (
 	Whole
 )
 
-// Letters yields the letters of a filter up to a place in the stream (0: to
-// its end), oldest first. An error is the last thing that it yields.
+// End is the bound of who wants all letters there are. 0, which is Extent.Last
+// of a stream that never had a letter, is that of none.
+const End uint64 = math.MaxUint64
+
+// Letters yields the letters of a filter up to a place in the stream, oldest
+// first. An error is the last thing that it yields.
 func (r *Reader) Letters(ctx context.Context, f Filter, through uint64, content Content) iter.Seq2[*Stored, error] {
 	return func(yield func(*Stored, error) bool) {
-		from := uint64(0)
+		var from uint64
 		if f.Limit > 0 {
 			var err error
 			if from, through, err = r.window(ctx, f, through); err != nil {
 				yield(nil, err)
 				return
 			}
-			if from == 0 {
-				return
-			}
 		}
-		r.between(ctx, f, from, through, content)(yield)
+		if through > 0 { // 0 would be no limit to a scan
+			r.between(ctx, f, from, through, content)(yield)
+		}
 	}
 }
 
-// window is where the newest f.Limit letters stand; from is 0 when none does.
+// window is where the newest f.Limit letters stand; both are 0 when none does.
 func (r *Reader) window(ctx context.Context, f Filter, through uint64) (from, to uint64, err error) {
-	for l, err := range r.Newest(ctx, f, after(through), Headers) {
+	for l, err := range r.Newest(ctx, f, min(through, End-1)+1, Headers) {
 		if err != nil {
 			return 0, 0, err
 		}
@@ -109,15 +113,11 @@ func (r *Reader) window(ctx context.Context, f Filter, through uint64) (from, to
 	return from, to, nil
 }
 
-// after is the place that follows; 0 stays the end of the stream.
-func after(through uint64) uint64 {
-	if through == 0 {
-		return 0
-	}
-	return through + 1
-}
-
+// between reads from a place to another, both included.
 func (r *Reader) between(ctx context.Context, f Filter, from, to uint64, content Content) iter.Seq2[*Stored, error] {
+	if to == End {
+		to = 0 // a scan knows itself where to end
+	}
 	area := scan.Range{Stream: Stream, Subjects: []string{f.subject()}, From: from, To: to, HeadersOnly: content == Headers && !f.personal()}
 	return func(yield func(*Stored, error) bool) {
 		for m, err := range scan.Messages(ctx, r.js, area) {
@@ -153,12 +153,18 @@ func (r *Reader) Find(ctx context.Context, id string) ([]*Stored, error) {
 	if id == "" { // in a filter it means all of them
 		return nil, nil
 	}
-	f := Filter{ID: id}
 	if provider, _, _ := strings.Cut(id, ":"); slices.Contains(event.Providers(), provider) {
-		f.Provider = provider // fewer letters to look at
+		found, err := r.find(ctx, Filter{ID: id, Provider: provider}) // fewer letters to look at
+		if err != nil || len(found) > 0 {
+			return found, err
+		}
 	}
+	return r.find(ctx, Filter{ID: id}) // whoever publishes may have set it
+}
+
+func (r *Reader) find(ctx context.Context, f Filter) ([]*Stored, error) {
 	var found []*Stored
-	for l, err := range r.Letters(ctx, f, 0, Headers) {
+	for l, err := range r.Letters(ctx, f, End, Headers) {
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,8 @@ package dlq
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +32,17 @@ type Stored struct {
 	OriginSeq     uint64      // of the message that died, which for a replayed one is the replay's
 	Header        nats.Header // all headers
 	Body          []byte      // the event's message, byte for byte; nil where only headers were read
+}
+
+// EventHeaders are the names of the headers of the message that died, in their
+// order, and not of the letter that was made of it.
+func (l *Stored) EventHeaders() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(l.Header)), func(name string) bool { return name == nats.MsgIdHdr || isLetters(name) })
+}
+
+// isLetters reports whether a header tells of a letter, and not of its event.
+func isLetters(name string) bool {
+	return strings.HasPrefix(name, prefix) && !strings.HasPrefix(name, originalPrefix)
 }
 
 // read makes a letter of a message. Whatever it lacks is filled from what the

@@ -99,7 +99,7 @@ func (v *Veil) Body(body []byte) string {
 	var b strings.Builder
 	b.WriteString("{")
 	some := false
-	for _, name := range fieldsInOrder() {
+	for _, name := range event.Fields() {
 		value, there := top[name]
 		if !there {
 			continue
@@ -116,11 +116,6 @@ func (v *Veil) Body(body []byte) string {
 	}
 	b.WriteString("\n}")
 	return b.String()
-}
-
-func fieldsInOrder() []string {
-	return []string{"id", "user_id", "object_id", "token", "type", "keys", "provider_key", "device", "tracking",
-		"properties", "expiry_date", "destinations", "registered_at"}
 }
 
 // field shows a value as far as it is nobody's own.
@@ -155,7 +150,7 @@ func (v *Veil) field(name string, value jsontext.Value, valid bool) string {
 
 func (v *Veil) group(name string, group map[string]jsontext.Value, valid bool) string {
 	var parts []string
-	for _, member := range []string{"app_id", "ad_id", "device_id", "platform", "manufacturer", "model", "os_version", "ip", "lat", "long"} {
+	for _, member := range event.Members(name) {
 		if value, there := group[member]; there {
 			parts = append(parts, fmt.Sprintf("%q: %s", member, v.field(name+"."+member, value, valid)))
 			delete(group, member)

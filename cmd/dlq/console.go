@@ -28,7 +28,7 @@ func (c *consoleCommand) Run(ctx context.Context, std streams) error {
 	var told sync.Map // by right: who may only look asks in vain now and then
 	starting, started := context.WithCancelCause(ctx)
 	defer started(nil)
-	d, err := connect(starting, c.NATS, "console", func(refused *rights.Refusal) {
+	link, err := connect(starting, c.NATS, "console", func(refused *rights.Refusal) {
 		if _, before := told.LoadOrStore(refused.Right, true); !before {
 			log.Warn("NATS refuses", "err", refused)
 		}
@@ -37,11 +37,11 @@ func (c *consoleCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return cmp.Or(context.Cause(starting), err)
 	}
-	defer d.close()
+	defer link.close()
 	served, err := console.New(console.Settings{
 		Addr: c.Console.Addr, Hosts: c.Console.Hosts, Password: c.Console.Password.Reveal(),
 		TLSCert: c.Console.TLSCert, TLSKey: c.Console.TLSKey, Idle: c.Console.Session,
-		JS: d.js, Letters: d.letters, Log: log,
+		JS: link.js, Letters: link.letters, Log: log,
 	})
 	if err != nil {
 		return err

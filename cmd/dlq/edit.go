@@ -26,9 +26,9 @@ const editMark = "# letter "
 // edit lets a person change the events of the chosen letters, and makes the
 // options those of exactly these letters with this change. Nothing goes that
 // was not left in the file.
-func edit(ctx context.Context, std streams, d *desk, options *replay.Options) error {
+func edit(ctx context.Context, std streams, link *link, options *replay.Options) error {
 	var letters []*dlq.Stored
-	for l, err := range d.letters.Letters(ctx, options.Filter, 0, dlq.Whole) {
+	for l, err := range link.letters.Letters(ctx, options.Filter, dlq.End, dlq.Whole) {
 		if err != nil {
 			return err
 		}
@@ -134,10 +134,13 @@ func readEdited(text []byte, letters []*dlq.Stored) (map[uint64][]byte, error) {
 	var at uint64
 	for line := range bytes.Lines(text) {
 		if rest, marked := bytes.CutPrefix(line, []byte(editMark)); marked {
-			number, _, _ := bytes.Cut(rest, []byte(":"))
+			number, _, _ := bytes.Cut(bytes.TrimSpace(rest), []byte(":"))
 			seq, err := strconv.ParseUint(string(number), 10, 64)
-			if err != nil || known[seq] == nil || bodies[seq] != nil {
-				return nil, fmt.Errorf("a line %q that was not there once", strings.TrimSpace(string(line)))
+			if err != nil || known[seq] == nil {
+				return nil, fmt.Errorf("the line %q names a letter that was not in the file", strings.TrimSpace(string(line)))
+			}
+			if bodies[seq] != nil {
+				return nil, fmt.Errorf("the line %q names a letter that stands there twice; once is allowed", strings.TrimSpace(string(line)))
 			}
 			at = seq
 			bodies[at] = []byte{}

@@ -50,12 +50,12 @@ func (c *eraseCommand) Run(ctx context.Context, std streams) error {
 		}
 		*v.into = value
 	}
-	d, err := std.connect(ctx, c.NATS, "erase")
+	link, err := std.connect(ctx, c.NATS, "erase")
 	if err != nil {
 		return err
 	}
-	defer d.close()
-	eraser, err := erase.New(ctx, d.js, d.letters, person)
+	defer link.close()
+	eraser, err := erase.New(ctx, link.js, link.letters, person)
 	if err != nil {
 		return err
 	}

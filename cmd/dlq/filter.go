@@ -32,11 +32,11 @@ type filterFlags struct {
 
 // AfterApply reads what kong's tags cannot say.
 func (f *filterFlags) AfterApply(check *config.Check) error {
-	words := dlq.Words{Provider: f.Provider, Code: f.Code, Reason: f.Reason, Since: f.Since, Until: f.Until, Generation: f.Generation}
+	written := dlq.FilterText{Provider: f.Provider, Code: f.Code, Reason: f.Reason, Since: f.Since, Until: f.Until, Generation: f.Generation}
 	var wrong []dlq.Wrong
-	f.filter, wrong = words.Filter(time.Now())
+	f.filter, wrong = written.Filter(time.Now())
 	for _, w := range wrong {
-		check.Problem("--"+w.Word, config.Quote(w.Found), w.Allowed)
+		check.Problem("--"+w.Field, config.Quote(w.Found), w.Allowed)
 	}
 	for flag, text := range map[string]string{"--token": f.Token, "--user": f.User, "--object": f.Object} {
 		if text != "" && text != "-" {

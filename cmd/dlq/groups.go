@@ -25,13 +25,13 @@ func (c *groupsCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	d, err := std.connect(ctx, c.NATS, "groups")
+	link, err := std.connect(ctx, c.NATS, "groups")
 	if err != nil {
 		return err
 	}
-	defer d.close()
+	defer link.close()
 	filter.Limit = c.Limit
-	groups, err := d.letters.Groups(ctx, filter, 0)
+	groups, err := link.letters.Groups(ctx, filter, dlq.End)
 	if err != nil {
 		return err
 	}

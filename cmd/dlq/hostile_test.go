@@ -82,7 +82,7 @@ func TestPurgeOfAStreamMadeAnew(t *testing.T) {
 		w.dead("c", "d")
 		return "y\n"
 	}
-	w.dlqAsked(answer, "purge", "--all").want(t, 1, "made anew while the question stood: nothing was removed")
+	w.dlqAsked(answer, "purge", "--all").want(t, 1, "made anew since the letters were counted: nothing was removed")
 	if n := len(w.letters()); n != 2 {
 		t.Errorf("%d letters left, want both new ones", n)
 	}

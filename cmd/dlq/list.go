@@ -33,11 +33,11 @@ func (c *listCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	d, err := std.connect(ctx, c.NATS, "list")
+	link, err := std.connect(ctx, c.NATS, "list")
 	if err != nil {
 		return err
 	}
-	defer d.close()
+	defer link.close()
 	filter.Limit = c.Limit
 	veil := dlq.NewVeil(c.Reveal)
 	show := printTable(std.out, veil)
@@ -45,7 +45,7 @@ func (c *listCommand) Run(ctx context.Context, std streams) error {
 		show = printLines(std.out, veil)
 	}
 	shown := 0
-	for l, err := range d.letters.Newest(ctx, filter, 0, dlq.Whole) {
+	for l, err := range link.letters.Newest(ctx, filter, dlq.End, dlq.Whole) {
 		if err != nil {
 			return err
 		}

@@ -8,7 +8,6 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,7 +97,10 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 		return code
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
-	err := cmp.Or(command.Run(std), out.failed)
+	err := command.Run(std)
+	if err == nil {
+		err = out.failed // a command prints without asking
+	}
 	refused, isRefused := errors.AsType[*rights.Refusal](context.Cause(ctx))
 	switch {
 	case err == nil:
@@ -120,8 +122,8 @@ var errTold = errors.New("told already")
 // answerTime bounds the first questions to the broker.
 const answerTime = 10 * time.Second
 
-// desk is the connection of a command and the letters behind it.
-type desk struct {
+// link is the connection of a command and the letters behind it.
+type link struct {
 	conn    *nats.Conn
 	js      jetstream.JetStream
 	letters *dlq.Reader
@@ -129,7 +131,7 @@ type desk struct {
 
 // connect opens the broker and finds the letters. A refusal of what the command
 // cannot do without ends it at once: a refused question is never answered.
-func (std streams) connect(ctx context.Context, settings config.NATS, command string) (*desk, error) {
+func (std streams) connect(ctx context.Context, settings config.NATS, command string) (*link, error) {
 	return connect(ctx, settings, command, func(refused *rights.Refusal) {
 		if isNeeded(refused.Subject) {
 			std.end(refused)
@@ -144,7 +146,7 @@ func isNeeded(subject string) bool {
 		strings.HasPrefix(subject, "$JS.API.") && !strings.HasPrefix(subject, "$JS.API.CONSUMER.DELETE.")
 }
 
-func connect(ctx context.Context, settings config.NATS, command string, told func(*rights.Refusal)) (*desk, error) {
+func connect(ctx context.Context, settings config.NATS, command string, told func(*rights.Refusal)) (*link, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, errors.New("the broker is there, but JetStream does not answer"))
 	defer cancel()
 	conn, err := settings.Connect(ctx, "tokenrelay dlq "+command, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
@@ -159,7 +161,7 @@ func connect(ctx context.Context, settings config.NATS, command string, told fun
 	if err == nil {
 		var letters *dlq.Reader
 		if letters, err = dlq.Open(ctx, js); err == nil {
-			return &desk{conn, js, letters}, nil
+			return &link{conn, js, letters}, nil
 		}
 	}
 	conn.Close()
@@ -169,7 +171,7 @@ func connect(ctx context.Context, settings config.NATS, command string, told fun
 	return nil, rights.Explain(err)
 }
 
-func (d *desk) close() { d.conn.Close() }
+func (l *link) close() { l.conn.Close() }
 
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)

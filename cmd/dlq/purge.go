@@ -21,20 +21,20 @@ func (c *purgeCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	d, err := std.connect(ctx, c.NATS, "purge")
+	link, err := std.connect(ctx, c.NATS, "purge")
 	if err != nil {
 		return err
 	}
-	defer d.close()
-	before, err := d.letters.Extent(ctx)
+	defer link.close()
+	before, err := link.letters.Extent(ctx)
 	if err != nil {
 		return err
 	}
 	through := before.Last
-	if err := pin(ctx, d, &filter, through); err != nil {
+	if err := pin(ctx, link, &filter, through); err != nil {
 		return err
 	}
-	groups, err := d.letters.Groups(ctx, filter, through)
+	groups, err := link.letters.Groups(ctx, filter, through)
 	if err != nil {
 		return err
 	}
@@ -48,13 +48,13 @@ func (c *purgeCommand) Run(ctx context.Context, std streams) error {
 			return err
 		}
 	}
-	if err := d.letters.IsOf(ctx, before); errors.Is(err, dlq.ErrAnew) {
+	if err := link.letters.IsOf(ctx, before); errors.Is(err, dlq.ErrAnew) {
 		return fmt.Errorf("%w: nothing was removed", err)
 	} else if err != nil {
 		return err
 	}
 	bar := newBar(std.err, "purging", total)
-	removed, err := d.letters.Purge(ctx, filter, through, bar.set)
+	removed, err := link.letters.Purge(ctx, filter, through, bar.set)
 	bar.end()
 	printf(std.out, "%s removed\n", phrase.Plural(removed, "letter"))
 	if removed < total && err == nil {
@@ -65,11 +65,11 @@ func (c *purgeCommand) Run(ctx context.Context, std streams) error {
 
 // pin makes "the newest so many" mean those of now, also when others remove
 // some of them while the question stands.
-func pin(ctx context.Context, d *desk, f *dlq.Filter, through uint64) error {
+func pin(ctx context.Context, link *link, f *dlq.Filter, through uint64) error {
 	if f.Limit == 0 {
 		return nil
 	}
-	for l, err := range d.letters.Letters(ctx, *f, through, dlq.Headers) {
+	for l, err := range link.letters.Letters(ctx, *f, through, dlq.Headers) {
 		if err != nil {
 			return err
 		}

@@ -69,20 +69,20 @@ func (c *replayCommand) Run(ctx context.Context, std streams) error {
 	if options.Filter, err = c.Chosen.read(ctx, std); err != nil {
 		return err
 	}
-	d, err := std.connect(ctx, c.NATS, "replay")
+	link, err := std.connect(ctx, c.NATS, "replay")
 	if err != nil {
 		return err
 	}
-	defer d.close()
+	defer link.close()
 	if len(c.sets) > 0 {
 		options.Change = replay.ChangeBy(c.sets)
 	}
 	if c.Edit {
-		if err := edit(ctx, std, d, &options); err != nil {
+		if err := edit(ctx, std, link, &options); err != nil {
 			return err
 		}
 	}
-	plan, err := replay.Prepare(ctx, d.js, d.letters, options)
+	plan, err := replay.Prepare(ctx, link.js, link.letters, options)
 	if err != nil {
 		return err
 	}
@@ -92,12 +92,12 @@ func (c *replayCommand) Run(ctx context.Context, std streams) error {
 	}
 	printPlan(std.out, plan)
 	if c.DryRun {
-		return c.dryRun(ctx, std, d, plan)
+		return c.dryRun(ctx, std, link, plan)
 	}
 	if plan.Ready() == 0 {
 		return c.nothingToDo(ctx, std, plan)
 	}
-	warnOfHolds(ctx, std, d)
+	warnOfHolds(ctx, std, link)
 	if !c.Chosen.Yes {
 		if err := confirm(ctx, std, fmt.Sprintf("Replay %s%s?", phrase.Plural(plan.Ready(), "letter"), c.carefully())); err != nil {
 			return err
@@ -117,8 +117,8 @@ func (c *replayCommand) nothingToDo(ctx context.Context, std streams, plan *repl
 
 // warnOfHolds tells of providers that would let every replay wait. Who cannot
 // read the fleet's state is not kept from replaying.
-func warnOfHolds(ctx context.Context, std streams, d *desk) {
-	holds, err := app.Held(ctx, d.js, event.Providers())
+func warnOfHolds(ctx context.Context, std streams, link *link) {
+	holds, err := app.Held(ctx, link.js, event.Providers())
 	if err != nil {
 		return
 	}

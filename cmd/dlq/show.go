@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -26,12 +24,12 @@ func (c *showCommand) Run(ctx context.Context, std streams) error {
 	if c.ID == "" { // which would be every letter's
 		return errors.New("the id is empty; it must be a letter's Dlq-Id, as dlq list shows it")
 	}
-	d, err := std.connect(ctx, c.NATS, "show")
+	link, err := std.connect(ctx, c.NATS, "show")
 	if err != nil {
 		return err
 	}
-	defer d.close()
-	found, err := d.letters.Find(ctx, c.ID)
+	defer link.close()
+	found, err := link.letters.Find(ctx, c.ID)
 	if err != nil {
 		return err
 	}
@@ -79,7 +77,7 @@ func printLetter(out io.Writer, l *dlq.Stored, veil *dlq.Veil, now time.Time) {
 			printf(out, "  %-20s  then changed: %s\n", "", printable(strings.Join(death.Edited, ", ")))
 		}
 	}
-	if names := otherHeaders(l); len(names) > 0 {
+	if names := l.EventHeaders(); len(names) > 0 {
 		printf(out, "\nheaders of the event's message\n")
 		for _, name := range names {
 			for _, value := range l.Header[name] {
@@ -108,11 +106,4 @@ func trials(n int) string {
 		return ""
 	}
 	return fmt.Sprintf(", and %s since as a trial, which does not count", phrase.Times(n))
-}
-
-// otherHeaders are those of the message that died, by name.
-func otherHeaders(l *dlq.Stored) []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(l.Header)), func(name string) bool {
-		return name == "Nats-Msg-Id" || strings.HasPrefix(name, "Dlq-") && !strings.HasPrefix(name, "Dlq-Original-")
-	})
 }

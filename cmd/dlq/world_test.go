@@ -82,7 +82,7 @@ func (w *world) letters() []*dlq.Stored {
 		w.T.Fatal(err)
 	}
 	var list []*dlq.Stored
-	for l, err := range r.Letters(w.T.Context(), dlq.Filter{}, 0, dlq.Whole) {
+	for l, err := range r.Letters(w.T.Context(), dlq.Filter{}, dlq.End, dlq.Whole) {
 		if err != nil {
 			w.T.Fatal(err)
 		}

@@ -11,7 +11,7 @@ import (
 // choice is which letters a page or a form is about: the words of the one
 // filter language, and the name of a person that the session keeps.
 type choice struct {
-	dlq.Words
+	dlq.FilterText
 	Group  bool   // Reason is all of a group's reason
 	Person string // see session.remember
 }
@@ -20,7 +20,7 @@ type choice struct {
 func readChoice(v url.Values) choice {
 	word := func(name string) string { return strings.TrimSpace(v.Get(name)) }
 	return choice{
-		Words: dlq.Words{Provider: word("provider"), Code: word("code"), Reason: word("reason"),
+		FilterText: dlq.FilterText{Provider: word("provider"), Code: word("code"), Reason: word("reason"),
 			Since: word("since"), Until: word("until"), Generation: word("generation")},
 		Group: v.Get("group") == "1", Person: word("person"),
 	}
@@ -29,7 +29,7 @@ func readChoice(v url.Values) choice {
 // groupChoice is a group's letters. Those of a group that took in what would
 // have been one too many cannot be told from others of their code.
 func groupChoice(g dlq.Group) choice {
-	c := choice{Words: dlq.Words{Provider: g.Provider, Code: g.Code, Reason: g.Reason}, Group: true}
+	c := choice{FilterText: dlq.FilterText{Provider: g.Provider, Code: g.Code, Reason: g.Reason}, Group: true}
 	if g.Reason == dlq.OtherReasons {
 		c.Reason, c.Group = "", false
 	}
@@ -68,7 +68,7 @@ func (c choice) filter(s *session, now time.Time) (dlq.Filter, []string) {
 	f.WholeGroup = c.Group
 	var problems []string
 	for _, w := range wrong {
-		problems = append(problems, w.Word+" is “"+w.Found+"”, it "+w.Allowed)
+		problems = append(problems, w.Field+" is “"+w.Found+"”, it "+w.Allowed)
 	}
 	if c.Person != "" {
 		p, known := s.remembered(c.Person)

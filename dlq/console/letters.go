@@ -1,9 +1,9 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -67,7 +67,7 @@ func (c *Console) lettersPage(w http.ResponseWriter, r *http.Request, s *session
 	ctx, cancel := context.WithTimeoutCause(r.Context(), pageAnswer, errors.New("the search took too long: choose a provider or a code"))
 	defer cancel()
 	filter.Limit = pageOfLetters + 1 // one more tells whether there is a further page
-	for l, err := range c.Letters.Newest(ctx, filter, before, dlq.Whole) {
+	for l, err := range c.Letters.Newest(ctx, filter, cmp.Or(before, dlq.End), dlq.Whole) {
 		if err != nil {
 			if ctx.Err() != nil {
 				err = context.Cause(ctx)
@@ -162,10 +162,7 @@ func (c *Console) showLetter(w http.ResponseWriter, s *session, l *dlq.Stored, v
 		veil, view.Veiled = dlq.NewVeil(true), letterAddress(l)
 	}
 	view.Event = veil.Body(l.Body)
-	for _, name := range slices.Sorted(maps.Keys(l.Header)) {
-		if name == "Nats-Msg-Id" || strings.HasPrefix(name, "Dlq-") && !strings.HasPrefix(name, "Dlq-Original-") {
-			continue
-		}
+	for _, name := range l.EventHeaders() {
 		for _, value := range l.Header[name] {
 			view.Headers = append(view.Headers, headerView{veil.HeaderName(name), veil.Value(value)})
 		}

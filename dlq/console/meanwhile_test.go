@@ -41,13 +41,13 @@ func TestNothingHappensToAStreamMadeAnew(t *testing.T) {
 	o.get(purge)
 	o.post(purge+"/go", "final", "1").want(t, http.StatusSeeOther)
 	o.until(purge, `data-state="failed"`).want(t, http.StatusOK,
-		"the dead-letter stream was made anew while the question stood: nothing was removed; begin again")
+		"the dead-letter stream was made anew since the letters were counted: nothing was removed; begin again")
 	file := o.post(export+"/file").want(t, http.StatusSeeOther)
 	if file.header.Get("Location") != export || file.header.Get("Content-Disposition") != "" {
 		t.Errorf("the file's headers: %v", file.header)
 	}
 	o.until(export, `data-state="failed"`).want(t, http.StatusOK,
-		"the dead-letter stream was made anew while the question stood: nothing was exported; begin again")
+		"the dead-letter stream was made anew since the letters were counted: nothing was exported; begin again")
 	o.get("/").want(t, http.StatusOK, "The dead-letter stream was made anew").lacks(t, "Remove 30 letters for good?")
 	if n := w.letters(); n != 5 {
 		t.Errorf("%d letters, want 5", n)

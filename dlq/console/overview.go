@@ -104,7 +104,7 @@ func codeViews(groups []dlq.Group) []codeView {
 		if !known {
 			at = len(views)
 			index[key] = at
-			all := choice{Words: dlq.Words{Provider: g.Provider, Code: g.Code}}
+			all := choice{FilterText: dlq.FilterText{Provider: g.Provider, Code: g.Code}}
 			views = append(views, codeView{Provider: g.Provider, Code: g.Code, Meaning: dlq.Explain(g.Provider, g.Code), Address: addressOf(all)})
 		}
 		v := &views[at]

@@ -101,7 +101,7 @@ func (e *Eraser) Look(ctx context.Context) (Counts, error) {
 			}
 		}
 	}
-	for l, err := range e.letters.Letters(ctx, dlq.Filter{}, 0, dlq.Whole) {
+	for l, err := range e.letters.Letters(ctx, dlq.Filter{}, dlq.End, dlq.Whole) {
 		if err != nil {
 			return found, err
 		}
@@ -208,7 +208,7 @@ func (e *Eraser) removeEvent(ctx context.Context, m scan.Message, done *Counts) 
 }
 
 func (e *Eraser) removeLetters(ctx context.Context, done *Counts, report func(Counts)) error {
-	for l, err := range e.letters.Letters(ctx, dlq.Filter{}, 0, dlq.Whole) {
+	for l, err := range e.letters.Letters(ctx, dlq.Filter{}, dlq.End, dlq.Whole) {
 		if err != nil {
 			return err
 		}

@@ -22,10 +22,17 @@ type Set struct {
 
 // Fields lists what can be set: every field of an event.
 func Fields() []string {
-	return []string{"id", "user_id", "object_id", "token", "type", "keys.p256dh", "keys.auth", "provider_key",
-		"device.app_id", "device.ad_id", "device.device_id", "device.platform", "device.manufacturer", "device.model",
-		"tracking.os_version", "tracking.ip", "tracking.lat", "tracking.long",
-		"properties", "expiry_date", "destinations", "registered_at"}
+	var list []string
+	for _, field := range event.Fields() {
+		members := event.Members(field)
+		if len(members) == 0 {
+			list = append(list, field)
+		}
+		for _, member := range members {
+			list = append(list, field+"."+member)
+		}
+	}
+	return list
 }
 
 // ParseSet reads `field=value`. The value is a text; of properties it is a JSON
@@ -208,8 +215,7 @@ func Differences(before, after []byte) []string {
 		return []string{"event"}
 	}
 	var names []string
-	for _, field := range []string{"id", "user_id", "object_id", "token", "type", "keys", "provider_key", "device", "tracking",
-		"properties", "expiry_date", "destinations", "registered_at"} {
+	for _, field := range event.Fields() {
 		if !same(old.get(field), now.get(field)) {
 			names = append(names, field)
 		}

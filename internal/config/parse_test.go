@@ -132,6 +132,18 @@ func TestProblems(t *testing.T) {
 			args: []string{"resume", "courier", "--share=1.5"}, env: enough(),
 			want: []string{`--share is "1.5", must be a number from 0 to 1`},
 		},
+		"a number below zero": {
+			args: []string{"resume", "courier", "--share", "-1", "--nats-url", "nats://x"},
+			want: []string{`--share is "-1", must be a number from 0 to 1`},
+		},
+		"a duration below zero": {
+			args: []string{"run", "--http-timeout", "-5s"}, env: enough(),
+			want: []string{`HTTP_TIMEOUT (--http-timeout) is "-5s", must be a duration such as 500ms, 10s or 5m, from 50ms to 5m`},
+		},
+		"a number below zero for nobody": {
+			args: []string{"resume", "courier", "-1"}, env: enough(),
+			want: []string{`unknown flag -1, did you mean "-h"?`},
+		},
 		"a flag without a value": {
 			args: []string{"resume", "courier", "--nats-url"},
 			want: []string{`NATS_URL (--nats-url) is without a value, ` + notURLs},

@@ -200,7 +200,12 @@ type recorder struct {
 // Decode is kong's question for every value: of an argument, a variable or a default.
 func (r recorder) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	token := ctx.Scan.Peek()
-	if !r.IsBoolFromValue(target) && !token.IsValue() {
+	switch {
+	case r.IsBoolFromValue(target), token.IsValue():
+	case isBelowZero(token.String()):
+		ctx.Scan.Pop()
+		ctx.Scan.PushTyped(token.Value, kong.FlagValueToken)
+	default:
 		r.check.against(r.setting, "without a value", r.setting.allowed())
 		r.check.hushed = r.check.hushed || r.setting.secret()
 		return nil
@@ -219,6 +224,13 @@ func (r recorder) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	}
 	r.check.against(r.setting, found, r.setting.allowed())
 	return nil
+}
+
+// isBelowZero tells a value such as -1 or -5s, which kong would take for a flag,
+// though none begins with a digit.
+func isBelowZero(text string) bool {
+	number, found := strings.CutPrefix(text, "-")
+	return found && strings.IndexAny(strings.TrimPrefix(number, "."), "0123456789") == 0
 }
 
 // IsBoolFromValue lets a flag of a boolean stand without a value.

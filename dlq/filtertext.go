@@ -10,9 +10,9 @@ import (
 	"github.com/tokenrelay/tokenrelay/event"
 )
 
-// Words are a filter as people write it, on a command line or in a form. An
-// empty word chooses all.
-type Words struct {
+// FilterText is a filter as people write it, on a command line or in a form. An
+// empty field chooses all.
+type FilterText struct {
 	Provider   string // clevertap or courier
 	Code       string // 531, http_400, …
 	Reason     string // part of the reason, or of its group's
@@ -21,32 +21,32 @@ type Words struct {
 	Generation string // 0, 1-3 or 2+
 }
 
-// Wrong is a word that says nothing a filter could be made of.
+// Wrong is a field that no filter can be made of.
 type Wrong struct {
-	Word    string // the name of the field, in lower case
+	Field   string // its name, in lower case
 	Found   string
 	Allowed string // a clause: "must be …"
 }
 
-// Filter reads the words; now is what "24h ago" counts from.
-func (w Words) Filter(now time.Time) (Filter, []Wrong) {
-	f := Filter{Provider: w.Provider, Code: w.Code, Reason: w.Reason}
+// Filter reads the text; now is what "24h ago" counts from.
+func (t FilterText) Filter(now time.Time) (Filter, []Wrong) {
+	f := Filter{Provider: t.Provider, Code: t.Code, Reason: t.Reason}
 	var wrong []Wrong
-	if w.Provider != "" && !slices.Contains(event.Providers(), w.Provider) {
-		wrong = append(wrong, Wrong{"provider", w.Provider, "must be one of " + strings.Join(event.Providers(), ", ")})
+	if t.Provider != "" && !slices.Contains(event.Providers(), t.Provider) {
+		wrong = append(wrong, Wrong{"provider", t.Provider, "must be one of " + strings.Join(event.Providers(), ", ")})
 	}
-	if w.Code != "" && Code(w.Code) != w.Code {
-		wrong = append(wrong, Wrong{"code", w.Code, "must be a code such as 531, http_400 or invalid_event"})
+	if t.Code != "" && Code(t.Code) != t.Code {
+		wrong = append(wrong, Wrong{"code", t.Code, "must be a code such as 531, http_400 or invalid_event"})
 	}
 	var err error
-	if f.Generations, err = ParseSpan(w.Generation); err != nil {
-		wrong = append(wrong, Wrong{"generation", w.Generation, err.Error()})
+	if f.Generations, err = ParseSpan(t.Generation); err != nil {
+		wrong = append(wrong, Wrong{"generation", t.Generation, err.Error()})
 	}
-	if f.Since, err = parseTime(w.Since, now); err != nil {
-		wrong = append(wrong, Wrong{"since", w.Since, err.Error()})
+	if f.Since, err = parseTime(t.Since, now); err != nil {
+		wrong = append(wrong, Wrong{"since", t.Since, err.Error()})
 	}
-	if f.Until, err = parseTime(w.Until, now); err != nil {
-		wrong = append(wrong, Wrong{"until", w.Until, err.Error()})
+	if f.Until, err = parseTime(t.Until, now); err != nil {
+		wrong = append(wrong, Wrong{"until", t.Until, err.Error()})
 	}
 	return f, wrong
 }
