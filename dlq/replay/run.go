@@ -117,7 +117,7 @@ func (p *Plan) Run(ctx context.Context, observe func(Progress)) (Report, error) 
 	r.phase.Store(Replaying)
 	r.feedAll()
 	r.sending.Wait()
-	r.joinTwins()
+	r.conclude()
 	r.clearDone()
 	r.phase.Store(Settling)
 	r.settle()
@@ -270,8 +270,8 @@ func (r *run) untouched() Report {
 	return report
 }
 
-// report closes the books: what is still ready has not been reached, for its
-// group's reason.
+// report closes the books. What was neither sent nor left by now had a claim
+// that came to nothing.
 func (r *run) report() Report {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -280,15 +280,12 @@ func (r *run) report() Report {
 		if e.state == taken || e.state == gone {
 			continue
 		}
-		why := e.why
+		why := Unproven
 		switch {
-		case e.state != left && r.soft.Err() == nil && r.mayGo(int(e.group)):
-			// Its turn came, and it was not there: somebody removed it, maybe
-			// the run that had replayed it already.
-			r.books.note(int(e.group), func(g *GroupReport) { g.Gone++ })
-			continue
-		case e.state != left:
-			why = r.whyNot(int(e.group))
+		case e.state == left:
+			why = e.why
+		case r.soft.Err() != nil:
+			why = NotReached
 		}
 		r.books.note(int(e.group), func(g *GroupReport) { g.Left[why]++ })
 	}

@@ -105,7 +105,7 @@ func (r *run) stillStands(e *entry, pace *pace) bool {
 // take takes a letter that is still to be replayed; one whose replay has turned
 // up meanwhile is only removed.
 func (r *run) take(e *entry, l *dlq.Stored) bool {
-	r.clear(e, l)
+	_ = r.clear(e, l) // else it keeps its claim, and clearDone looks again
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !e.goes() {
