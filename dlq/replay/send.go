@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,8 +30,8 @@ func (r *run) send(e *entry, l *dlq.Stored, trial bool) bool {
 	}
 	m, err := r.message(l)
 	if err != nil {
-		why, _ := wrong(err)
-		r.putBack(e, why)
+		why, problem := wrong(err)
+		r.putBack(e, why, problem)
 		pace.leave()
 		return false
 	}
@@ -41,7 +42,7 @@ func (r *run) send(e *entry, l *dlq.Stored, trial bool) bool {
 	select {
 	case r.places <- struct{}{}:
 	case <-r.hard.Done():
-		r.putBack(e, NotReached)
+		r.putBack(e, NotReached, "")
 		pace.leave()
 		return false
 	}
@@ -91,7 +92,7 @@ func (r *run) stillStands(e *entry, pace *pace) bool {
 		return l, err
 	}, backoff.WithContext(spacing, r.hard))
 	if err != nil {
-		r.putBack(e, NotReached)
+		r.putBack(e, NotReached, "")
 		if r.hard.Err() == nil {
 			r.fail(err)
 		}
@@ -115,11 +116,12 @@ func (r *run) take(e *entry, l *dlq.Stored) bool {
 	return true
 }
 
-// putBack leaves a letter that was claimed.
-func (r *run) putBack(e *entry, why Why) {
+// putBack leaves a letter that was taken. The first problem of a group is told.
+func (r *run) putBack(e *entry, why Why, problem string) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	e.leave(why)
+	r.mu.Unlock()
+	r.books.note(int(e.group), func(g *GroupReport) { g.Example[why] = cmp.Or(g.Example[why], problem) })
 }
 
 // Why a "duplicate" is not believed.
@@ -128,26 +130,31 @@ var (
 	errOccupied  = errors.New("the stream remembers another event of the same message id")
 )
 
-// fault is why a letter is left whose replay failed, and whether that is its
-// own fault: else no other would go either.
-func fault(err error) (why Why, own bool) {
+// fault is why a letter is left whose replay failed, what is wrong with it, and
+// whether that is its own fault: else no other would go either.
+func fault(err error) (why Why, problem string, own bool) {
 	if _, bad := errors.AsType[*event.Violation](err); bad {
-		why, _ = wrong(err)
-		return why, true
+		why, problem = wrong(err)
+		return why, problem, true
 	}
 	switch {
 	case errors.Is(err, errForgotten):
-		return Forgotten, true
+		return Forgotten, "", true
 	case errors.Is(err, errOccupied):
-		return Occupied, true
+		return Occupied, "", true
 	}
-	return Unconfirmed, errors.Is(err, publisher.ErrTooLarge) || errors.Is(err, publisher.ErrExpectation) || errors.Is(err, publisher.ErrBadHeader)
+	for _, known := range []error{publisher.ErrTooLarge, publisher.ErrExpectation, publisher.ErrBadHeader} {
+		if errors.Is(err, known) {
+			return Unconfirmed, known.Error(), true // the broker's own words may quote another's message id
+		}
+	}
+	return Unconfirmed, "", false
 }
 
 // refused leaves a letter whose replay the broker did not take.
 func (r *run) refused(e *entry, pace *pace, err error) {
-	why, own := fault(err)
-	r.putBack(e, why)
+	why, problem, own := fault(err)
+	r.putBack(e, why, problem)
 	pace.leave()
 	if !own && r.hard.Err() == nil {
 		r.fail(fmt.Errorf("the broker did not take a replay: %w", err))

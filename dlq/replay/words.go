@@ -49,8 +49,8 @@ func (g GroupReport) Words(left func(Why) string) []string {
 	return lines
 }
 
-// Examples say of a group why one that is Invalid or Malformed is so. They name
-// the field, and no value.
+// Examples say of a group what is wrong with one that is Invalid or Malformed, or
+// that the broker refused. They name the field, and no value.
 type Examples [whys]string
 
 // Detail adds what is wrong.
