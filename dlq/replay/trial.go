@@ -29,7 +29,6 @@ func (n *lane) try() {
 				return
 			}
 			if l != nil && n.send(e, l, true) {
-				n.books.note(int(e.group), func(g *GroupReport) { g.Tried++ })
 				waiting[int(e.group)] = true
 				tried[int(e.group)]++
 			}
@@ -50,15 +49,14 @@ func (n *lane) try() {
 // out.
 func (n *lane) judge(waiting map[int]bool) bool {
 	for group := range waiting {
-		switch open, failed := n.books.trial(group); {
-		case failed > 0:
+		switch tried := n.books.tried(group); {
+		case tried.Died > 0:
 			n.verdicts[group] = Failed
-		case open == 0 && n.books.landed(group):
-			n.verdicts[group] = Passed
-		case open == 0:
-			n.verdicts[group] = Open // nothing came of it: the broker refused them
-		default:
+		case tried.Waiting > 0:
 			continue
+		case tried.Replayed > 0:
+			n.verdicts[group] = Passed
+		default: // it stays open: the broker refused them
 		}
 		delete(waiting, group)
 	}

@@ -14,14 +14,14 @@ import (
 func (g GroupReport) TrialWords() string {
 	switch g.Trial {
 	case Passed:
-		return fmt.Sprintf("trial passed: %d replayed, none died", g.Tried)
+		return fmt.Sprintf("trial passed: %d replayed, none died", g.Tried.Replayed)
 	case Failed:
-		return fmt.Sprintf("TRIAL FAILED: %d replayed, %d died again (%s)", g.Tried, g.Died, g.DiedOf)
+		return fmt.Sprintf("TRIAL FAILED: %d replayed, %d died again (%s)", g.Tried.Replayed, g.Tried.Died, g.DiedOf)
 	case Open:
-		if g.Replayed+g.Already == 0 {
+		if g.Tried.Replayed == 0 {
 			return "no trial: the broker took none of it"
 		}
-		return fmt.Sprintf("trial without an outcome: %d replayed, %d still wait", g.Tried, g.Waiting)
+		return fmt.Sprintf("trial without an outcome: %d replayed, %d still wait", g.Tried.Replayed, g.Tried.Waiting)
 	}
 	return ""
 }
