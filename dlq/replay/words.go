@@ -26,16 +26,24 @@ func (g GroupReport) TrialWords() string {
 	return ""
 }
 
-// Words say what became of the group's letters beside its trial, a line each.
-// The caller says why some are left: what helps differs between a command line and a page.
-func (g GroupReport) Words(left func(Why) string) []string {
-	var lines []string
+// Line is a sentence about some letters of a group, such as "12 delivered".
+type Line struct {
+	Good  bool // they were delivered
+	Words string
+}
+
+// Lines say what became of the group's letters beside its trial. The caller says
+// why some are left: what helps differs between a command line and a page.
+func (g GroupReport) Lines(left func(Why) string) []Line {
+	var lines []Line
 	add := func(n int, format string, args ...any) {
 		if n > 0 {
-			lines = append(lines, phrase.Thousands(n)+" "+fmt.Sprintf(format, args...))
+			lines = append(lines, Line{Words: phrase.Thousands(n) + " " + fmt.Sprintf(format, args...)})
 		}
 	}
-	add(g.Delivered, "delivered")
+	if g.Delivered > 0 {
+		lines = append(lines, Line{true, phrase.Thousands(g.Delivered) + " delivered"})
+	}
 	if g.Trial != Failed { // else TrialWords have it
 		add(g.Died, "died again: %s", g.DiedOf)
 	}
