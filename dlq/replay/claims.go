@@ -155,7 +155,8 @@ func (r *run) clearDone() {
 	var done []*entry
 	for i := range r.entries {
 		e := &r.entries[i]
-		if open := e.claim != unclaimed || e.state == left && e.why == Unproven; open && e.state != taken && e.state != gone {
+		unsettled := e.claim != unclaimed || e.state == left && e.why == Unproven
+		if unsettled && e.state != taken && e.state != gone {
 			done = append(done, e)
 		}
 	}

@@ -75,7 +75,7 @@ func (w Why) String() string {
 		"the letter itself is wrong, and not its event: export it, correct the line and import that, or purge it",
 		"the trial died again",
 		"the trial has no outcome yet",
-		"stopped, --max-fail died again",
+		"stopped: as many died again as --max-fail allows",
 		"the broker did not take the replay",
 		"replayed within the last hour, and that replay was removed from the stream: run it again in an hour",
 		"another event was stored under the message ids of its replay within the last hour: run it again in an hour",
