@@ -132,15 +132,15 @@ func TestTwinsGoTogether(t *testing.T) {
 	} {
 		second := entry{state: twin, group: 1}
 		plan := &Plan{options: Options{Trial: 1}, Groups: make([]Group, 2), entries: []entry{c.first, second}, byReply: []uint32{0, 1}}
-		r := &run{Plan: plan, books: newBooks(plan, nil), verdicts: []Verdict{c.verdict, Passed}}
-		r.soft, r.fail = context.WithCancelCause(t.Context())
+		soft, stop := context.WithCancel(t.Context())
 		if c.stopped {
-			r.fail(nil)
+			stop()
 		}
+		r := &run{Plan: plan, books: newBooks(plan, nil), verdicts: []Verdict{c.verdict, Passed}, soft: soft}
 		r.conclude()
 		if got := plan.entries[1]; got.state != c.state || got.why != c.why || got.claim != c.claim {
 			t.Errorf("%s: state %d, %q, claim %d", name, got.state, got.why, got.claim)
 		}
-		r.fail(nil)
+		stop()
 	}
 }
