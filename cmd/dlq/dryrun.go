@@ -74,7 +74,7 @@ func (c *replayCommand) dryRun(ctx context.Context, std streams, d *link, plan *
 		}
 		for _, code := range slices.Sorted(maps.Keys(g.Dies)) {
 			dies += g.Dies[code]
-			printf(std.out, "  %s would die again of %s (%s)\n", phrase.Thousands(g.Dies[code]), printable(code), printable(g.DiesOf))
+			printf(std.out, "  %s would die again of %s (%s)\n", phrase.Thousands(g.Dies[code]), printable(code), printable(g.DiesOf[code]))
 		}
 	}
 	printf(std.out, "nothing was changed\n")

@@ -69,7 +69,7 @@ func TestReplayLeavesTheOneThatIsWrong(t *testing.T) {
 	}{
 		"an id with a control character": {nats.Header{dlq.HeaderID: {"app\u0085id"}}, []string{"the letter itself is wrong", "headers.Dlq-Id: white space at an end or a control character"}},
 		"no generation":                  {nats.Header{dlq.HeaderID: {"x"}, dlq.HeaderGeneration: {"abc"}}, []string{"the letter itself is wrong, and not its event: export it", "headers.Dlq-Generation: must be a whole number"}},
-		"too large":                      {nats.Header{dlq.HeaderID: {"x"}, dlq.HeaderHistory: {"[" + strings.Repeat(" ", 65_200) + "]"}, dlq.HeaderFirstFailedAt: {strings.Repeat("x", 200)}}, []string{"the broker did not take the replay"}},
+		"too large":                      {nats.Header{dlq.HeaderID: {"x"}, dlq.HeaderHistory: {"[" + strings.Repeat(" ", 65_200) + "]"}, dlq.HeaderFirstFailedAt: {strings.Repeat("x", 200)}}, []string{"1 left: the broker did not take the replay (message too large)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -26,8 +26,8 @@ func printReport(out io.Writer, report replay.Report) {
 		if words := g.TrialWords(); words != "" {
 			printf(out, "  %s\n", printable(words))
 		}
-		for _, line := range g.Words(replay.Why.String) {
-			printf(out, "  %s\n", printable(line))
+		for _, line := range g.Lines(replay.Why.String) {
+			printf(out, "  %s\n", printable(line.Words))
 		}
 	}
 	printf(out, "\n%s\n", report.Words())

@@ -167,12 +167,12 @@ func reportRow(g replay.GroupReport) row {
 	default:
 		r.Lines = append(r.Lines, line{"", words})
 	}
-	for _, words := range g.Words(whyWords) {
+	for _, told := range g.Lines(whyWords) {
 		tone := ""
-		if strings.HasSuffix(words, " delivered") {
+		if told.Good {
 			tone = "good"
 		}
-		r.Lines = append(r.Lines, line{tone, words})
+		r.Lines = append(r.Lines, line{tone, told.Words})
 	}
 	return r
 }

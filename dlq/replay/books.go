@@ -35,9 +35,17 @@ type GroupReport struct {
 	Gone      int // removed by somebody else
 	Left      map[Why]int
 	Trial     Verdict
-	Tried     int    // letters of the trial
+	Tried     Tried
 	DiedOf    string // what the last one that died again died of
 	Example   Examples
+}
+
+// Tried counts the letters of a group's trial whose replay stands in the stream,
+// be it this run's or another's.
+type Tried struct {
+	Replayed int
+	Died     int // of these
+	Waiting  int // of these, without an outcome
 }
 
 // LeftOver sums up Left.
@@ -68,20 +76,18 @@ type books struct {
 	mu      sync.Mutex
 	groups  []GroupReport
 	stopped []bool
-	failed  []int // deaths in trials, by group, those of another run's replays included
 	later   []int // deaths after the trial, by group
-	ended   []int // flights of trials that have ended, by group
 	flights map[uint64]flight
 	early   map[uint64]publisher.Outcome // reports that came before the broker's word
 	maxFail int
-	left    func(provider string) // an own flight has ended
+	ended   func(provider string) // is told of an own flight that has an outcome
 	moved   time.Time             // when something last became known
 	changed chan struct{}         // closed and replaced at every change
 }
 
-func newBooks(p *Plan, left func(provider string)) *books {
+func newBooks(p *Plan, ended func(provider string)) *books {
 	b := &books{flights: map[uint64]flight{}, early: map[uint64]publisher.Outcome{}, maxFail: p.options.MaxFail,
-		stopped: make([]bool, len(p.Groups)), failed: make([]int, len(p.Groups)), later: make([]int, len(p.Groups)), ended: make([]int, len(p.Groups)), left: left, moved: time.Now(), changed: make(chan struct{})}
+		stopped: make([]bool, len(p.Groups)), later: make([]int, len(p.Groups)), ended: ended, moved: time.Now(), changed: make(chan struct{})}
 	for _, g := range p.Groups {
 		b.groups = append(b.groups, GroupReport{Key: g.Key, Matched: g.Count, Left: map[Why]int{}, Example: g.Example})
 	}
@@ -108,11 +114,16 @@ func (b *books) takeOff(seq uint64, f flight) {
 	f.since = time.Now()
 	b.moved = f.since
 	b.flights[seq] = f
-	if g := &b.groups[f.group]; f.own {
+	g := &b.groups[f.group]
+	if f.own {
 		g.Replayed++
 		g.Waiting++
 	} else {
 		g.Already++
+	}
+	if f.trial {
+		g.Tried.Replayed++
+		g.Tried.Waiting++
 	}
 	if o, known := b.early[seq]; known && o.Provider == f.provider {
 		delete(b.early, seq)
@@ -153,12 +164,12 @@ func (b *books) land(seq uint64, o publisher.Outcome) {
 	delete(b.flights, seq)
 	g := &b.groups[f.group]
 	if f.trial {
-		b.ended[f.group]++
+		g.Tried.Waiting--
 	}
 	if o.Outcome == "dead" {
 		g.DiedOf = o.Code + ": " + o.Reason
 		if f.trial {
-			b.failed[f.group]++
+			g.Tried.Died++
 		} else if b.later[f.group]++; b.maxFail > 0 && b.later[f.group] >= b.maxFail {
 			b.stopped[f.group] = true
 		}
@@ -173,7 +184,7 @@ func (b *books) land(seq uint64, o publisher.Outcome) {
 		default:
 			g.Delivered++
 		}
-		b.left(f.provider)
+		b.ended(f.provider)
 	}
 	b.moved = time.Now()
 	b.wake()
@@ -186,23 +197,11 @@ func (b *books) isStopped(group int) bool {
 	return b.stopped[group]
 }
 
-// trial counts the trial's flights of a group, and those that ended badly.
-func (b *books) trial(group int) (open, failed int) {
+// tried tells how a group's trial stands.
+func (b *books) tried(group int) Tried {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, f := range b.flights {
-		if f.trial && f.group == group {
-			open++
-		}
-	}
-	return open, b.failed[group]
-}
-
-// landed reports whether any flight of a group's trial has ended.
-func (b *books) landed(group int) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.ended[group] > 0
+	return b.groups[group].Tried
 }
 
 // underWay counts the replays of this run without an outcome.

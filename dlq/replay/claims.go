@@ -112,13 +112,17 @@ func (m replayOf) isStoredAs(stored *jetstream.RawStreamMsg) bool {
 		(bytes.Equal(stored.Data, m.body) || carries(m.letter, historyOf(stored.Header), stored.Data))
 }
 
-// joinTwins lets the twins of letters that have gone be removed as well.
-func (r *run) joinTwins() {
+// conclude settles what no turn will come for any more. A twin goes, or stays, as
+// the first of its kind; where that has gone, clearDone looks at the twin.
+func (r *run) conclude() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var first *entry
 	for i, at := range r.byReply {
 		e := &r.entries[at]
+		if e.goes() {
+			r.miss(e)
+		}
 		switch {
 		case i == 0 || !r.isTwin(i):
 			first = e
@@ -127,17 +131,32 @@ func (r *run) joinTwins() {
 			e.claim, e.proof = replayed, first.proof
 		case first.state == left:
 			e.leave(first.why)
+		default:
+			e.leave(Unproven)
 		}
 	}
 }
 
+// miss settles a letter that was not sent: where its turn came it was not there.
+// Somebody removed it, maybe the run that had replayed it already.
+func (r *run) miss(e *entry) {
+	if r.soft.Err() == nil && r.mayGo(int(e.group)) {
+		e.state = gone
+		r.books.note(int(e.group), func(g *GroupReport) { g.Gone++ })
+		return
+	}
+	e.leave(r.whyNot(int(e.group)))
+}
+
 // clearDone removes the letters that were replayed and not removed, be it by
-// this run or another.
+// this run or another. What cannot be looked at ends the run.
 func (r *run) clearDone() {
 	r.mu.Lock()
 	var done []*entry
 	for i := range r.entries {
-		if e := &r.entries[i]; e.claim != unclaimed && e.state != taken && e.state != gone {
+		e := &r.entries[i]
+		unsettled := e.claim != unclaimed || e.state == left && e.why == Unproven
+		if unsettled && e.state != taken && e.state != gone {
 			done = append(done, e)
 		}
 	}
@@ -148,7 +167,7 @@ func (r *run) clearDone() {
 		team.Go(func() error {
 			l, err := r.get(ctx, e)
 			if err == nil && l != nil {
-				r.clear(e, l)
+				err = r.clear(e, l)
 			}
 			return err
 		})
@@ -159,17 +178,21 @@ func (r *run) clearDone() {
 }
 
 // clear removes a letter that needs no replay, after a look at the proof: only
-// hashes were compared so far. Without a proof the claim is void.
-func (r *run) clear(e *entry, l *dlq.Stored) {
+// hashes were compared so far. Without a proof the claim is void; with one that
+// went it stays.
+func (r *run) clear(e *entry, l *dlq.Stored) error {
 	r.mu.Lock()
 	by, proof := e.claim, e.proof
 	r.mu.Unlock()
 	if by == unclaimed {
-		return
+		return nil
 	}
 	proven, err := r.proves(r.hard, by, proof, l)
+	if errors.Is(err, dlq.ErrGone) {
+		return nil
+	}
 	if err != nil {
-		return
+		return err
 	}
 	r.mu.Lock()
 	e.claim, e.unsure = unclaimed, false
@@ -183,4 +206,5 @@ func (r *run) clear(e *entry, l *dlq.Stored) {
 		r.books.note(int(e.group), func(g *GroupReport) { g.Already++ })
 		r.remove(l.Seq)
 	}
+	return nil
 }

@@ -28,8 +28,8 @@ type DryGroup struct {
 	Group
 	Asked  int
 	Passes int
-	Dies   map[string]int // by code
-	DiesOf string         // the reason of one that would die
+	Dies   map[string]int    // by code
+	DiesOf map[string]string // by code: the reason of one that would die
 }
 
 // DryRun asks the providers that can be asked, and changes nothing. It reports
@@ -37,7 +37,7 @@ type DryGroup struct {
 func (p *Plan) DryRun(ctx context.Context, ask map[string]Ask, report func(asked int)) ([]DryGroup, error) {
 	groups := make([]DryGroup, len(p.Groups))
 	for i, g := range p.Groups {
-		groups[i] = DryGroup{Group: g, Dies: map[string]int{}}
+		groups[i] = DryGroup{Group: g, Dies: map[string]int{}, DiesOf: map[string]string{}}
 	}
 	asked := 0
 	for _, provider := range slices.Sorted(maps.Keys(ask)) {
@@ -110,7 +110,7 @@ func (b *batch) send(ctx context.Context) error {
 			continue
 		}
 		g.Dies[answer.Code]++
-		g.DiesOf = answer.Reason
+		g.DiesOf[answer.Code] = answer.Reason
 	}
 	b.events, b.of = nil, nil
 	return nil

@@ -61,6 +61,7 @@ const (
 	Unconfirmed            // the broker did not confirm the replay, or refused it
 	Forgotten              // the stream remembers an earlier replay that is not there any more
 	Occupied               // the stream remembers another event under the message ids of its replay
+	Unproven               // what would prove that it was replayed already went meanwhile
 	NotReached             // the run ended before its turn
 	whys
 )
@@ -74,10 +75,11 @@ func (w Why) String() string {
 		"the letter itself is wrong, and not its event: export it, correct the line and import that, or purge it",
 		"the trial died again",
 		"the trial has no outcome yet",
-		"stopped, --max-fail died again",
+		"stopped: as many died again as --max-fail allows",
 		"the broker did not take the replay",
 		"replayed within the last hour, and that replay was removed from the stream: run it again in an hour",
 		"another event was stored under the message ids of its replay within the last hour: run it again in an hour",
+		"maybe replayed by another run, which could not be told any more: run it again",
 		"the run ended before their turn",
 	}[w]
 }

@@ -24,9 +24,9 @@ type pressure struct {
 	underWay int           // replays of this run without an outcome
 }
 
-// adapt is the next window, and whether to hold back altogether. With a limit
-// of 0 nobody yields.
-func adapt(window int, seen pressure, limit time.Duration) (next int, hold bool) {
+// adapt is the next window, and whether to yield altogether. With a limit of
+// 0 nobody yields.
+func adapt(window int, seen pressure, limit time.Duration) (next int, yields bool) {
 	switch {
 	case limit == 0:
 		return mostWindow, false
@@ -47,7 +47,7 @@ type pace struct {
 
 	mu       sync.Mutex
 	window   int
-	hold     bool
+	yields   bool // to live events
 	oldest   time.Duration
 	underWay int
 	changed  chan struct{} // closed and replaced at every change
@@ -58,8 +58,9 @@ func newPace(limiter *rate.Limiter, yield time.Duration) *pace {
 	return &pace{limiter: limiter, yield: yield, window: window, changed: make(chan struct{})}
 }
 
-// enter waits for a place under way; the error is ctx's.
-func (p *pace) enter(ctx context.Context) error {
+// enter waits for a place under way; the error is ctx's. The few of a trial
+// queue behind the live events: they need no room, and yield to nobody.
+func (p *pace) enter(ctx context.Context, trial bool) error {
 	if p.limiter != nil {
 		if err := p.limiter.Wait(ctx); err != nil {
 			return context.Cause(ctx)
@@ -67,7 +68,7 @@ func (p *pace) enter(ctx context.Context) error {
 	}
 	for {
 		p.mu.Lock()
-		if !p.hold && p.underWay < p.window {
+		if trial || !p.yields && p.underWay < p.window {
 			p.underWay++
 			p.mu.Unlock()
 			return ctx.Err()
@@ -82,13 +83,6 @@ func (p *pace) enter(ctx context.Context) error {
 	}
 }
 
-// push takes a place without waiting, for the few of a trial.
-func (p *pace) push() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.underWay++
-}
-
 // leave gives a place back: the outcome is known, or nothing was sent.
 func (p *pace) leave() {
 	p.mu.Lock()
@@ -101,7 +95,7 @@ func (p *pace) leave() {
 func (p *pace) observe(oldest time.Duration, unread int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.window, p.hold = adapt(p.window, pressure{oldest, unread, p.underWay}, p.yield)
+	p.window, p.yields = adapt(p.window, pressure{oldest, unread, p.underWay}, p.yield)
 	p.oldest = oldest
 	p.wake()
 }
@@ -111,10 +105,10 @@ func (p *pace) wake() {
 	p.changed = make(chan struct{})
 }
 
-// holding reports whether live events are being yielded to, and how long the
+// yielding reports whether live events are being yielded to, and how long the
 // oldest has waited.
-func (p *pace) holding() (bool, time.Duration) {
+func (p *pace) yielding() (bool, time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.hold, p.oldest
+	return p.yields, p.oldest
 }

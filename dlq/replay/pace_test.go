@@ -17,7 +17,7 @@ func TestAdapt(t *testing.T) {
 		window int
 		seen   pressure
 		next   int
-		hold   bool
+		yields bool
 	}{
 		"nothing under way":                   {100, pressure{}, 100, false},
 		"the window holds us up":              {100, pressure{underWay: 100}, 150, false},
@@ -28,12 +28,12 @@ func TestAdapt(t *testing.T) {
 		"a backlog":                           {12, pressure{unread: 90_000, underWay: 12}, leastWindow, false},
 		"never more than":                     {mostWindow, pressure{underWay: mostWindow}, mostWindow, false},
 	} {
-		if next, hold := adapt(c.window, c.seen, limit); next != c.next || hold != c.hold {
-			t.Errorf("%s: %d, %v; want %d, %v", name, next, hold, c.next, c.hold)
+		if next, yields := adapt(c.window, c.seen, limit); next != c.next || yields != c.yields {
+			t.Errorf("%s: %d, %v; want %d, %v", name, next, yields, c.next, c.yields)
 		}
 	}
-	if next, hold := adapt(10, pressure{oldest: time.Hour, unread: 1e6}, 0); next != mostWindow || hold {
-		t.Errorf("who does not yield got %d, %v", next, hold)
+	if next, yields := adapt(10, pressure{oldest: time.Hour, unread: 1e6}, 0); next != mostWindow || yields {
+		t.Errorf("who does not yield got %d, %v", next, yields)
 	}
 }
 
@@ -44,12 +44,12 @@ func TestWindowStaysWithinBounds(t *testing.T) {
 		for range rapid.IntRange(1, 50).Draw(r, "looks") {
 			seen := pressure{time.Duration(rapid.IntRange(0, 500).Draw(r, "oldest")) * time.Millisecond,
 				rapid.IntRange(0, 10_000).Draw(r, "unread"), rapid.IntRange(0, mostWindow).Draw(r, "under way")}
-			next, hold := adapt(window, seen, 250*time.Millisecond)
+			next, yields := adapt(window, seen, 250*time.Millisecond)
 			if next < leastWindow || next > mostWindow {
 				r.Fatalf("a window of %d", next)
 			}
-			if hold && next > window || hold != (seen.oldest > 250*time.Millisecond) {
-				r.Fatalf("holds: %v, %d after %d at %+v", hold, next, window, seen)
+			if yields && next > window || yields != (seen.oldest > 250*time.Millisecond) {
+				r.Fatalf("yields: %v, %d after %d at %+v", yields, next, window, seen)
 			}
 			window = next
 		}
@@ -61,12 +61,12 @@ func TestPaceWaitsForItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPace(nil, time.Second)
 		for range firstWindow {
-			if err := p.enter(t.Context()); err != nil {
+			if err := p.enter(t.Context(), false); err != nil {
 				t.Fatal(err)
 			}
 		}
 		entered := make(chan error)
-		go func() { entered <- p.enter(t.Context()) }()
+		go func() { entered <- p.enter(t.Context(), false) }()
 		synctest.Wait()
 		select {
 		case err := <-entered:
@@ -83,17 +83,17 @@ func TestPaceWaitsForItsTurn(t *testing.T) {
 			p.leave()
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() { entered <- p.enter(ctx) }()
+		go func() { entered <- p.enter(ctx, false) }()
 		synctest.Wait()
-		if hold, oldest := p.holding(); !hold || oldest != 2*time.Second {
-			t.Errorf("holding: %v, %v", hold, oldest)
+		if yields, oldest := p.yielding(); !yields || oldest != 2*time.Second {
+			t.Errorf("yielding: %v, %v", yields, oldest)
 		}
 		p.observe(0, 0)
 		if err := <-entered; err != nil {
 			t.Fatal(err)
 		}
 		p.observe(2*time.Second, 0)
-		go func() { entered <- p.enter(ctx) }()
+		go func() { entered <- p.enter(ctx, false) }()
 		synctest.Wait()
 		cancel()
 		if err := <-entered; err == nil {
@@ -104,16 +104,35 @@ func TestPaceWaitsForItsTurn(t *testing.T) {
 
 func TestPaceKeepsTheRate(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		p := newPace(rate.NewLimiter(10, 1), 0)
-		begun := time.Now()
-		for range 31 {
-			if err := p.enter(t.Context()); err != nil {
-				t.Fatal(err)
+	for _, trial := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPace(rate.NewLimiter(10, 1), 0)
+			begun := time.Now()
+			for range 31 {
+				if err := p.enter(t.Context(), trial); err != nil {
+					t.Fatal(err)
+				}
 			}
+			if took := time.Since(begun); took < 3*time.Second || took > 3100*time.Millisecond {
+				t.Errorf("31 at 10 a second took %s, trial %v", took, trial)
+			}
+		})
+	}
+}
+
+// The few of a trial need no room in the window, and go while live events wait.
+func TestPaceOfATrial(t *testing.T) {
+	t.Parallel()
+	p := newPace(nil, time.Second)
+	p.observe(2*time.Second, 0) // live events wait
+	for range firstWindow + 1 {
+		if err := p.enter(t.Context(), true); err != nil {
+			t.Fatal(err)
 		}
-		if took := time.Since(begun); took < 3*time.Second || took > 3100*time.Millisecond {
-			t.Errorf("31 at 10 a second took %s", took)
-		}
-	})
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := p.enter(ended, false); err == nil {
+		t.Error("another went, too")
+	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/tokenrelay/tokenrelay/dlq"
 )
 
-// state is what is to be done with a letter that is not claimed.
+// state is what is to be done with a letter that has no claim.
 type state uint8
 
 const (
@@ -28,15 +28,15 @@ const (
 	gone        // somebody else removed it
 )
 
-// entry is what is remembered of a letter, at some 80 bytes: there may be a
-// million.
+// entry is what is remembered of a letter. It is small, for there may be a
+// million: with its places in both indexes some 100 bytes.
 type entry struct {
 	seq        uint64 // in the dead-letter stream
 	id         uint64 // hash of its Dlq-Id
 	body       uint64 // hash of its event
 	replay     uint64 // hash of the message id that its replay has
 	key        uint64 // hash of its identity; 0 for none
-	registered int64  // these four are its moment
+	registered int64  // this, position, placed and at are its moment
 	position   uint64
 	at         int64
 	proof      uint64 // the place of what claims it; of a taken one its replay's

@@ -2,14 +2,12 @@ package replay
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
 
-	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/publisher"
 )
 
@@ -53,13 +51,12 @@ type run struct {
 	outcomes  *publisher.Outcomes
 	books     *books
 	paces     map[string]*pace
-	verdicts  []Verdict // by group; the main goroutine's until the feeds start
+	verdicts  []Verdict // by group; its lane's until the lanes have ended
 
-	soft    context.Context // no more letters after that
-	fail    context.CancelCauseFunc
-	hard    context.Context // and nothing at all
-	sending sync.WaitGroup
-	places  chan struct{} // one for each sending
+	soft   context.Context // no more letters after that
+	fail   context.CancelCauseFunc
+	hard   context.Context // and nothing at all
+	places chan struct{}   // one for each sending
 
 	notRemoved atomic.Int64
 	phase      atomic.Value // a Phase
@@ -81,7 +78,7 @@ func (p *Plan) Run(ctx context.Context, observe func(Progress)) (Report, error) 
 	}
 	r.books = newBooks(p, func(provider string) { r.paces[provider].leave() })
 	r.phase.Store(Trying)
-	r.watch.looked = p.extent.Last
+	r.watch.looked, r.watch.delivered = p.extent.Last, map[string]uint64{}
 
 	// What has happened while somebody was asked.
 	err := p.isAnew(ctx)
@@ -109,15 +106,13 @@ func (p *Plan) Run(ctx context.Context, observe func(Progress)) (Report, error) 
 	var helpers sync.WaitGroup
 	helpers.Go(func() { r.listen(helping) })
 	helpers.Go(func() { r.follow(helping) })
+	r.lookAround(helping) // before the first letter
 	helpers.Go(func() { r.watchOver(helping) })
 	helpers.Go(func() { r.show(helping, observe) })
 
 	r.clearDone()
-	r.try()
-	r.phase.Store(Replaying)
-	r.feedAll()
-	r.sending.Wait()
-	r.joinTwins()
+	r.goAll()
+	r.conclude()
 	r.clearDone()
 	r.phase.Store(Settling)
 	r.settle()
@@ -170,57 +165,11 @@ func (r *run) progress() Progress {
 	p := Progress{Phase: phase, Ready: r.Ready(), Ahead: r.watch.aheads(), Yielding: map[string]time.Duration{}}
 	_, p.Totals = r.books.report()
 	for provider, pace := range r.paces {
-		if hold, oldest := pace.holding(); hold {
+		if yields, oldest := pace.yielding(); yields {
 			p.Yielding[provider] = oldest
 		}
 	}
 	return p
-}
-
-// feedAll replays group by group what its trial, or the wish for none, allows;
-// the providers side by side, since one may be held.
-func (r *run) feedAll() {
-	var feeds sync.WaitGroup
-	for _, provider := range r.names {
-		feeds.Go(func() { r.feed(provider) })
-	}
-	feeds.Wait()
-}
-
-func (r *run) feed(provider string) {
-	filter := r.options.Filter
-	filter.Provider, filter.Limit = provider, 0 // the plan knows who is chosen
-	if !r.goesOn(provider) {
-		return
-	}
-	for l, err := range r.letters.Letters(r.soft, filter, r.extent.Last, dlq.Whole) {
-		if err != nil {
-			if r.soft.Err() == nil {
-				r.fail(err)
-			}
-			return
-		}
-		e, found := r.at(l.Seq)
-		if !found || !r.mayGo(int(e.group)) {
-			continue
-		}
-		if !r.isPlanned(e, l) {
-			r.fail(anew(dlq.Stream))
-			return
-		}
-		r.send(e, l, false)
-	}
-}
-
-// goesOn reports whether any group of a provider has letters to go.
-func (r *run) goesOn(provider string) bool {
-	may := make([]bool, len(r.Groups))
-	for i, g := range r.Groups {
-		may[i] = g.Provider == provider && r.mayGo(i)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.ContainsFunc(r.entries, func(e entry) bool { return may[e.group] && e.goes() })
 }
 
 func (r *run) mayGo(group int) bool {
@@ -270,8 +219,8 @@ func (r *run) untouched() Report {
 	return report
 }
 
-// report closes the books: what is still ready has not been reached, for its
-// group's reason.
+// report closes the books. What was neither sent nor left by now had a claim
+// that came to nothing.
 func (r *run) report() Report {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -280,15 +229,12 @@ func (r *run) report() Report {
 		if e.state == taken || e.state == gone {
 			continue
 		}
-		why := e.why
+		why := Unproven
 		switch {
-		case e.state != left && r.soft.Err() == nil && r.mayGo(int(e.group)):
-			// Its turn came, and it was not there: somebody removed it, maybe
-			// the run that had replayed it already.
-			r.books.note(int(e.group), func(g *GroupReport) { g.Gone++ })
-			continue
-		case e.state != left:
-			why = r.whyNot(int(e.group))
+		case e.state == left:
+			why = e.why
+		case r.soft.Err() != nil:
+			why = NotReached
 		}
 		r.books.note(int(e.group), func(g *GroupReport) { g.Left[why]++ })
 	}

@@ -114,23 +114,25 @@ func TestUnmarked(t *testing.T) {
 func TestFault(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		err error
-		why Why
-		own bool
+		err     error
+		why     Why
+		problem string
+		own     bool
 	}{
-		"a bad id":        {fmt.Errorf("publisher: invalid event: %w", &event.Violation{Field: "headers.Dlq-Id", Problem: "x"}), Malformed, true},
-		"a bad event":     {&event.Violation{Field: "token", Problem: "x"}, Invalid, true},
-		"a bad header":    {fmt.Errorf("publisher: %w", publisher.ErrBadHeader), Unconfirmed, true},
-		"too large":       {fmt.Errorf("publisher: %w", publisher.ErrTooLarge), Unconfirmed, true},
-		"removed":         {errForgotten, Forgotten, true},
-		"taken":           {errOccupied, Occupied, true},
-		"the stream full": {publisher.ErrStreamFull, Unconfirmed, false},
-		"no answer":       {publisher.ErrUnconfirmed, Unconfirmed, false},
-		"the end":         {context.Canceled, Unconfirmed, false},
-		"anything":        {errors.New("x"), Unconfirmed, false},
+		"a bad id":        {fmt.Errorf("publisher: invalid event: %w", &event.Violation{Field: "headers.Dlq-Id", Problem: "x"}), Malformed, "headers.Dlq-Id: x", true},
+		"a bad event":     {&event.Violation{Field: "token", Problem: "x"}, Invalid, "token: x", true},
+		"a bad header":    {fmt.Errorf("publisher: %w", publisher.ErrBadHeader), Unconfirmed, "a header's name is not allowed", true},
+		"too large":       {fmt.Errorf("publisher: %w: 10054", publisher.ErrTooLarge), Unconfirmed, "message too large", true},
+		"an expectation":  {fmt.Errorf("publisher: %w: wrong last msg ID: login-of-ann", publisher.ErrExpectation), Unconfirmed, "an expectation was not met", true},
+		"removed":         {errForgotten, Forgotten, "", true},
+		"taken":           {errOccupied, Occupied, "", true},
+		"the stream full": {publisher.ErrStreamFull, Unconfirmed, "", false},
+		"no answer":       {publisher.ErrUnconfirmed, Unconfirmed, "", false},
+		"the end":         {context.Canceled, Unconfirmed, "", false},
+		"anything":        {errors.New("x"), Unconfirmed, "", false},
 	} {
-		if why, own := fault(c.err); why != c.why || own != c.own {
-			t.Errorf("%s: %d, %v", name, why, own)
+		if why, problem, own := fault(c.err); why != c.why || problem != c.problem || own != c.own {
+			t.Errorf("%s: %d, %q, %v", name, why, problem, own)
 		}
 	}
 }

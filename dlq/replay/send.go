@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,64 +15,56 @@ import (
 	"github.com/tokenrelay/tokenrelay/publisher"
 )
 
-// send replays one letter, when it is still to be replayed by now, and waits
-// only until it may go. It reports whether it went.
-func (r *run) send(e *entry, l *dlq.Stored, trial bool) bool {
-	pace := r.paces[l.Provider]
-	if trial {
-		pace.push()
-	} else if pace.enter(r.soft) != nil {
+// send replays one letter that has entered, when it is still to be replayed by
+// now. It reports whether it went.
+func (n *lane) send(e *entry, l *dlq.Stored, trial bool) bool {
+	if !n.take(e, l) {
+		n.pace.leave()
 		return false
 	}
-	if !r.take(e, l) {
-		pace.leave()
-		return false
-	}
-	m, err := r.message(l)
+	m, err := n.message(l)
 	if err != nil {
-		why, _ := wrong(err)
-		r.putBack(e, why)
-		pace.leave()
+		why, problem := wrong(err)
+		n.putBack(e, why, problem)
 		return false
 	}
-	m.options = append(m.options, publisher.ReportTo(r.outcomes.Subject()))
+	m.options = append(m.options, publisher.ReportTo(n.outcomes.Subject()))
 	if trial {
 		m.options = append(m.options, trialOf(l))
 	}
 	select {
-	case r.places <- struct{}{}:
-	case <-r.hard.Done():
-		r.putBack(e, NotReached)
-		pace.leave()
+	case n.places <- struct{}{}:
+	case <-n.hard.Done():
+		n.putBack(e, NotReached, "")
 		return false
 	}
 	publish := func() (*publisher.Pending, error) {
-		return r.publisher.PublishRawAsync(r.hard, m.id, m.body, m.options...)
+		return n.publisher.PublishRawAsync(n.hard, m.id, m.body, m.options...)
 	}
 	if trial { // it was read this very moment
 		pending, err := publish()
 		if err != nil {
-			<-r.places
-			r.refused(e, pace, err)
+			<-n.places
+			n.refused(e, err)
 			return false
 		}
-		r.sending.Go(func() {
-			defer func() { <-r.places }()
-			r.confirm(e, m, pending, pace, true)
+		n.sending.Go(func() {
+			defer func() { <-n.places }()
+			n.confirm(e, m, pending, true)
 		})
 		return true
 	}
-	r.sending.Go(func() {
-		defer func() { <-r.places }()
-		if !r.stillStands(e, pace) {
+	n.sending.Go(func() {
+		defer func() { <-n.places }()
+		if !n.stillStands(e) {
 			return
 		}
 		pending, err := publish()
 		if err != nil {
-			r.refused(e, pace, err)
+			n.refused(e, err)
 			return
 		}
-		r.confirm(e, m, pending, pace, false)
+		n.confirm(e, m, pending, false)
 	})
 	return true
 }
@@ -81,31 +74,31 @@ const lookTime = 30 * time.Second
 
 // stillStands looks once more before a letter goes: since it was read ahead, or
 // waited for its turn, it may have been purged, or its person erased.
-func (r *run) stillStands(e *entry, pace *pace) bool {
+func (n *lane) stillStands(e *entry) bool {
 	spacing := backoff.NewExponentialBackOff(backoff.WithInitialInterval(50*time.Millisecond), backoff.WithMaxElapsedTime(lookTime))
 	l, err := backoff.RetryWithData(func() (*dlq.Stored, error) {
-		l, err := r.get(r.hard, e)
+		l, err := n.get(n.hard, e)
 		if errors.Is(err, errAnew) {
 			err = backoff.Permanent(err)
 		}
 		return l, err
-	}, backoff.WithContext(spacing, r.hard))
-	if err != nil {
-		r.putBack(e, NotReached)
-		if r.hard.Err() == nil {
-			r.fail(err)
+	}, backoff.WithContext(spacing, n.hard))
+	switch {
+	case err != nil:
+		n.putBack(e, NotReached, "")
+		if n.hard.Err() == nil {
+			n.fail(err)
 		}
+	case l == nil:
+		n.pace.leave()
 	}
-	if l == nil {
-		pace.leave()
-	}
-	return l != nil
+	return err == nil && l != nil
 }
 
 // take takes a letter that is still to be replayed; one whose replay has turned
 // up meanwhile is only removed.
 func (r *run) take(e *entry, l *dlq.Stored) bool {
-	r.clear(e, l)
+	_ = r.clear(e, l) // else it keeps its claim, and clearDone looks again
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !e.goes() {
@@ -115,11 +108,13 @@ func (r *run) take(e *entry, l *dlq.Stored) bool {
 	return true
 }
 
-// putBack leaves a letter that was claimed.
-func (r *run) putBack(e *entry, why Why) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// putBack leaves a letter that was taken. The first problem of a group is told.
+func (n *lane) putBack(e *entry, why Why, problem string) {
+	n.mu.Lock()
 	e.leave(why)
+	n.mu.Unlock()
+	n.pace.leave()
+	n.books.note(int(e.group), func(g *GroupReport) { g.Example[why] = cmp.Or(g.Example[why], problem) })
 }
 
 // Why a "duplicate" is not believed.
@@ -128,52 +123,56 @@ var (
 	errOccupied  = errors.New("the stream remembers another event of the same message id")
 )
 
-// fault is why a letter is left whose replay failed, and whether that is its
-// own fault: else no other would go either.
-func fault(err error) (why Why, own bool) {
+// fault is why a letter is left whose replay failed, what is wrong with it, and
+// whether that is its own fault: else no other would go either.
+func fault(err error) (why Why, problem string, own bool) {
 	if _, bad := errors.AsType[*event.Violation](err); bad {
-		why, _ = wrong(err)
-		return why, true
+		why, problem = wrong(err)
+		return why, problem, true
 	}
 	switch {
 	case errors.Is(err, errForgotten):
-		return Forgotten, true
+		return Forgotten, "", true
 	case errors.Is(err, errOccupied):
-		return Occupied, true
+		return Occupied, "", true
 	}
-	return Unconfirmed, errors.Is(err, publisher.ErrTooLarge) || errors.Is(err, publisher.ErrExpectation) || errors.Is(err, publisher.ErrBadHeader)
+	for _, known := range []error{publisher.ErrTooLarge, publisher.ErrExpectation, publisher.ErrBadHeader} {
+		if errors.Is(err, known) {
+			return Unconfirmed, known.Error(), true // the broker's own words may quote another's message id
+		}
+	}
+	return Unconfirmed, "", false
 }
 
 // refused leaves a letter whose replay the broker did not take.
-func (r *run) refused(e *entry, pace *pace, err error) {
-	why, own := fault(err)
-	r.putBack(e, why)
-	pace.leave()
-	if !own && r.hard.Err() == nil {
-		r.fail(fmt.Errorf("the broker did not take a replay: %w", err))
+func (n *lane) refused(e *entry, err error) {
+	why, problem, own := fault(err)
+	n.putBack(e, why, problem)
+	if !own && n.hard.Err() == nil {
+		n.fail(fmt.Errorf("the broker did not take a replay: %w", err))
 	}
 }
 
 // confirm waits for the broker's word on a replay, and removes the letter only
 // then.
-func (r *run) confirm(e *entry, m replayOf, pending *publisher.Pending, pace *pace, trial bool) {
-	at, own, err := r.word(m, pending)
+func (n *lane) confirm(e *entry, m replayOf, pending *publisher.Pending, trial bool) {
+	at, own, err := n.word(m, pending)
 	if err != nil {
-		r.refused(e, pace, err)
+		n.refused(e, err)
 		return
 	}
-	r.mu.Lock()
+	n.mu.Lock()
 	e.proof = at
-	r.mu.Unlock()
+	n.mu.Unlock()
 	if !own {
-		pace.leave()
+		n.pace.leave()
 	}
 	if own || trial {
-		r.books.takeOff(at, flight{group: int(e.group), provider: m.letter.Provider, trial: trial, own: own})
+		n.books.takeOff(at, flight{group: int(e.group), provider: n.provider, trial: trial, own: own})
 	} else {
-		r.books.note(int(e.group), func(g *GroupReport) { g.Already++ })
+		n.books.note(int(e.group), func(g *GroupReport) { g.Already++ })
 	}
-	r.remove(m.letter.Seq)
+	n.remove(m.letter.Seq)
 }
 
 // word waits until a replay stands in the stream, and reports where and whether

@@ -27,7 +27,7 @@ type watch struct {
 	mu    sync.Mutex
 	ahead map[string]int
 
-	// Of the watching goroutine alone.
+	// Of the watching goroutine alone, once that runs.
 	looked    uint64 // how far the dead-letter stream was looked at
 	lookedAt  time.Time
 	delivered map[string]uint64
@@ -41,7 +41,6 @@ func (w *watch) aheads() map[string]int {
 
 // watchOver looks at the consumers of the run's providers until ctx ends.
 func (r *run) watchOver(ctx context.Context) {
-	r.watch.delivered = map[string]uint64{}
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
@@ -50,10 +49,14 @@ func (r *run) watchOver(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		for provider := range r.paces {
-			// What cannot be seen now is seen at the next look.
-			_ = r.lookAt(ctx, provider)
-		}
+		r.lookAround(ctx)
+	}
+}
+
+func (r *run) lookAround(ctx context.Context) {
+	for provider := range r.paces {
+		// What cannot be seen now is seen at the next look.
+		_ = r.lookAt(ctx, provider)
 	}
 }
 

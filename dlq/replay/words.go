@@ -14,28 +14,36 @@ import (
 func (g GroupReport) TrialWords() string {
 	switch g.Trial {
 	case Passed:
-		return fmt.Sprintf("trial passed: %d replayed, none died", g.Tried)
+		return fmt.Sprintf("trial passed: %d replayed, none died", g.Tried.Replayed)
 	case Failed:
-		return fmt.Sprintf("TRIAL FAILED: %d replayed, %d died again (%s)", g.Tried, g.Died, g.DiedOf)
+		return fmt.Sprintf("TRIAL FAILED: %d replayed, %d died again (%s)", g.Tried.Replayed, g.Tried.Died, g.DiedOf)
 	case Open:
-		if g.Replayed+g.Already == 0 {
+		if g.Tried.Replayed == 0 {
 			return "no trial: the broker took none of it"
 		}
-		return fmt.Sprintf("trial without an outcome: %d replayed, %d still wait", g.Tried, g.Waiting)
+		return fmt.Sprintf("trial without an outcome: %d replayed, %d still wait", g.Tried.Replayed, g.Tried.Waiting)
 	}
 	return ""
 }
 
-// Words say what became of the group's letters beside its trial, a line each.
-// The caller says why some are left: what helps differs between a command line and a page.
-func (g GroupReport) Words(left func(Why) string) []string {
-	var lines []string
+// Line is a sentence about some letters of a group, such as "12 delivered".
+type Line struct {
+	Good  bool // they were delivered
+	Words string
+}
+
+// Lines say what became of the group's letters beside its trial. The caller says
+// why some are left: what helps differs between a command line and a page.
+func (g GroupReport) Lines(left func(Why) string) []Line {
+	var lines []Line
 	add := func(n int, format string, args ...any) {
 		if n > 0 {
-			lines = append(lines, phrase.Thousands(n)+" "+fmt.Sprintf(format, args...))
+			lines = append(lines, Line{Words: phrase.Thousands(n) + " " + fmt.Sprintf(format, args...)})
 		}
 	}
-	add(g.Delivered, "delivered")
+	if g.Delivered > 0 {
+		lines = append(lines, Line{true, phrase.Thousands(g.Delivered) + " delivered"})
+	}
 	if g.Trial != Failed { // else TrialWords have it
 		add(g.Died, "died again: %s", g.DiedOf)
 	}
@@ -49,8 +57,8 @@ func (g GroupReport) Words(left func(Why) string) []string {
 	return lines
 }
 
-// Examples say of a group why one that is Invalid or Malformed is so. They name
-// the field, and no value.
+// Examples say of a group what is wrong with one that is Invalid or Malformed, or
+// that the broker refused. They name the field, and no value.
 type Examples [whys]string
 
 // Detail adds what is wrong.

@@ -140,6 +140,10 @@ func (s *scan) step(ctx context.Context, yield func(Message, error) bool) (done 
 	if err != nil {
 		return false, err
 	}
+	defer func() {
+		for range fetched.Messages() { // who leaves lets the rest come, for the client waits for it
+		}
+	}()
 	came, size := 0, 0
 	for message := range fetched.Messages() {
 		meta, err := message.Metadata()
