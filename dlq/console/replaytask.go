@@ -182,7 +182,7 @@ func reportRow(g replay.GroupReport) row {
 func whyWords(why replay.Why) string {
 	switch why {
 	case replay.TooOften:
-		return "replayed " + phrase.Times(replay.DefaultMaxGeneration) + " and died each time; `dlq replay --max-generation` could try again"
+		return "replayed " + phrase.Times(replay.DefaultMaxGeneration) + " and died each time; `dlq replay` with a higher --max-generation could try again"
 	case replay.TooOld:
 		return "their events are older than " + phrase.Span(replay.DefaultMaxAge) + " (tick “also what is too old or superseded” to replay them)"
 	case replay.Superseded:
