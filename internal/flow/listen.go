@@ -59,7 +59,7 @@ func (w *Watch) hear(ctx context.Context) error {
 		end()
 		switch {
 		case ctx.Err() != nil:
-			return nil //nolint:nilerr // the end that was asked for
+			return nil // the end that was asked for
 		case errors.Is(err, context.DeadlineExceeded): // nobody spoke, and we were not refused
 			w.setDeaf(false)
 			continue
