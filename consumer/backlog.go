@@ -13,6 +13,10 @@ import (
 type Backlog struct {
 	Pending int       // events not acknowledged, those handed out included
 	Oldest  time.Time // when the oldest of them was stored; zero when none waits
+	// Served: somebody waits at the server for events, or was handed some within
+	// the last ack wait. What was handed to a pod that died stays pending, and is
+	// no sign.
+	Served bool
 	// PausedUntil is when the server hands out again what an operator paused
 	// (`nats consumer pause`), by our clock, to the second; zero: not paused.
 	PausedUntil time.Time
@@ -40,7 +44,10 @@ func pending(ctx context.Context, stream jetstream.Stream, provider string) (Bac
 		return Backlog{}, fmt.Errorf("%s: %w", consumerName(provider), err)
 	}
 	info := cons.CachedInfo()
-	b := Backlog{Pending: int(info.NumPending) + info.NumAckPending}
+	b := Backlog{Pending: int(info.NumPending) + info.NumAckPending, Served: info.NumWaiting > 0}
+	if last := info.Delivered.Last; last != nil && info.TimeStamp.Sub(*last) < ackWait { // by the server's clock alone
+		b.Served = true
+	}
 	if info.Paused { // the rest, for the server's clock may be another
 		b.PausedUntil = time.Now().Add(info.PauseRemaining).Round(time.Second)
 	}

@@ -149,7 +149,7 @@ func isNeeded(subject string) bool {
 func connect(ctx context.Context, settings config.NATS, command string, told func(*rights.Refusal)) (*link, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, errors.New("the broker is there, but JetStream does not answer"))
 	defer cancel()
-	conn, err := settings.Connect(ctx, "tokenrelay dlq "+command, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+	conn, err := settings.Connect(ctx, "tokenrelay dlq "+command, nats.PermissionErrOnSubscribe(true), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		if refused := rights.RefusalOf(err); refused != nil {
 			told(refused)
 		}

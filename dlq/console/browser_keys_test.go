@@ -167,5 +167,5 @@ func TestBrowserFocusStays(t *testing.T) {
 	equal(t, "the focus after two updates of the progress", tab.Focused(), "button#stop")
 	k.seen("the button to stop")
 	tab.Press("Enter")
-	tab.WaitText("#state .pill", "done, with something left")
+	tab.WaitText("#state .pill", "stopped")
 }

@@ -204,7 +204,7 @@ func TestBrowserReloadAndStop(t *testing.T) {
 	same()
 
 	tab.Click("#stop")
-	tab.WaitText("#state .pill", "done, with something left")
+	tab.WaitText("#state .pill", "stopped")
 	equal(t, "the page after the stop", tab.URL(), job)
 	found := regexp.MustCompile(`^60 letters: (\d+) replayed \((\d+) delivered(?:, (\d+) waiting)?\), (\d+) left$`).FindStringSubmatch(tab.Text("#state .question"))
 	if found == nil {

@@ -40,7 +40,7 @@ type Settings struct {
 	TLSKey   string        //
 	Idle     time.Duration // a session ends after so long without a click
 
-	JS      jetstream.JetStream
+	JS      jetstream.JetStream // see flow.Settings
 	Letters *dlq.Reader
 	Log     *slog.Logger
 }

@@ -58,15 +58,15 @@ type result struct {
 type state string
 
 const (
-	looking state = "looking" // at what it would do
-	asking  state = "asking"  // the operator
-	running state = "running"
-	done    state = "done" // its result says how well
-	failed  state = "failed"
-	stopped state = "stopped" // before it had changed anything
+	looking   state = "looking" // at what it would do
+	asking    state = "asking"  // the operator
+	running   state = "running"
+	done      state = "done" // its result says how well
+	failed    state = "failed"
+	withdrawn state = "withdrawn" // before it had changed anything
 )
 
-func (s state) ended() bool { return s == done || s == failed || s == stopped }
+func (s state) ended() bool { return s == done || s == failed || s == withdrawn }
 
 // job is one task on its way. It belongs to the console, not to a page, so
 // that a reload, a second tab or another operator finds it as it is.
@@ -89,6 +89,7 @@ type job struct {
 	preview  preview
 	progress progress
 	result   result
+	stopped  bool // while it ran
 	err      error
 }
 
@@ -103,14 +104,14 @@ type jobView struct {
 	Progress                          progress
 	Result                            result
 	Err                               string
-	Stopping                          bool
+	Stopping, Stopped                 bool
 }
 
 func (j *job) view() jobView {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	v := jobView{ID: j.id, Kind: j.kind, What: j.what, Operator: j.operator, Address: j.address, Orders: j.orders, Agreed: j.agreed, State: j.state, Created: j.created,
-		Preview: j.preview, Progress: j.progress, Result: j.result, Stopping: !j.state.ended() && j.ctx.Err() != nil}
+		Preview: j.preview, Progress: j.progress, Result: j.result, Stopping: !j.state.ended() && j.ctx.Err() != nil, Stopped: j.stopped}
 	v.Err = errorLine(j.err)
 	return v
 }
@@ -134,7 +135,7 @@ func (j *job) look() {
 	j.set(func() {
 		switch {
 		case j.ctx.Err() != nil:
-			j.state = stopped
+			j.state = withdrawn
 		case err != nil:
 			j.state, j.err = failed, err
 		case found.Total == 0:
@@ -153,7 +154,7 @@ func (j *job) look() {
 func (j *job) drop() {
 	j.set(func() {
 		if j.state == asking {
-			j.state = stopped
+			j.state = withdrawn
 			j.cancel()
 		}
 	})
@@ -175,6 +176,7 @@ func (j *job) agree(operator string) task {
 func (j *job) run(t task) (result, error) {
 	did, err := t.run(j.ctx, func(p progress) { j.set(func() { j.progress = p }) })
 	j.set(func() {
+		j.stopped = j.ctx.Err() != nil
 		if j.state, j.result = done, did; err != nil && !errors.Is(err, context.Canceled) {
 			j.state, j.err = failed, err
 		}
@@ -189,7 +191,7 @@ func (j *job) stop() {
 	j.cancel()
 	j.set(func() {
 		if j.state == asking {
-			j.state = stopped
+			j.state = withdrawn
 		}
 	})
 }

@@ -57,7 +57,7 @@ func TestJobsThatNobodyAgreesTo(t *testing.T) {
 	o.get("/letters")
 	o.post("/jobs", "kind", "replay").want(t, http.StatusTooManyRequests, "8 jobs are open already")
 	o.post(first+"/stop").want(t, http.StatusSeeOther)
-	o.get(first).want(t, http.StatusOK, `data-state="stopped"`, "withdrawn before it began. Nothing was changed")
+	o.get(first).want(t, http.StatusOK, `data-state="withdrawn"`, "withdrawn before it began. Nothing was changed")
 	o.get("/letters")
 	o.post(first+"/go", "final", "1").want(t, http.StatusSeeOther)
 	o.order("export")

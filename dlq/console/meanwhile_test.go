@@ -141,3 +141,21 @@ func TestBrowserStreamMissing(t *testing.T) {
 	w.Die(dead(event.CleverTap, "531", stale, "late")...)
 	tab.WaitText("#groups-head", "1 letter in 1 group")
 }
+
+// Without the events' stream a person's letters are erased, and the page says
+// what was not looked at.
+func TestEraseWithoutEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Die(dead(event.Courier, "http_400", "refused", "ann", "bob")...)
+	if err := w.Broker.JS.DeleteStream(t.Context(), consumer.EventsStream); err != nil {
+		t.Fatal(err)
+	}
+	o := w.loggedIn("Maja")
+	o.get("/erase")
+	job := o.post("/erase", "user", "user-ann").header.Get("Location")
+	o.until(job, `data-state="asking"`)
+	o.post(job+"/go", "final", "1")
+	o.until(job, `data-state="failed"`).want(t, http.StatusOK, "Erased: 1 letter and 0 events.",
+		"stream TOKENS is missing, so events were not looked at").lacks(t, "nats:", "err_code")
+}

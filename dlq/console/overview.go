@@ -37,6 +37,7 @@ type alert struct {
 type providerView struct {
 	flow.Provider
 	Status, Tone    string
+	Unheard         string // why what its workers count is not known; empty: it is
 	Delivered, Dead plot
 }
 
@@ -83,7 +84,7 @@ func (c *Console) overview() overview {
 	view.Jobs = view.Jobs[:min(len(view.Jobs), max(open, shownJobs))]
 	for _, p := range now.Providers {
 		status, tone := statusOf(p)
-		view.Providers = append(view.Providers, providerView{p, status, tone,
+		view.Providers = append(view.Providers, providerView{p, status, tone, unheard(now, p),
 			newPlot(p.Plot, func(p flow.Point) uint64 { return p.Delivered }), newPlot(p.Plot, func(p flow.Point) uint64 { return p.Dead })})
 	}
 	view.Codes = codeViews(view.Letters.Groups)
@@ -145,12 +146,29 @@ func alerts(now flow.Snapshot) []alert {
 			list = append(list, alert{ID: "paused-" + p.Name, Title: name + " is paused", Text: "Somebody has paused its consumer at the broker until " +
 				phrase.When(p.PausedUntil) + ". Events wait and none dies. `nats consumer resume " + consumer.EventsStream + " " + p.Name + "` ends the pause."})
 		}
-		if p.Pods == 0 && p.Waiting > 0 && p.Known && now.Away == "" && now.At.Sub(now.Since) > settling {
+		if p.Pods == 0 && p.Waiting > 0 && p.Known && !p.Served && !isQuiet(now.At, p.Hold) && now.Away == "" && now.At.Sub(now.Since) > settling {
 			list = append(list, alert{ID: "nobody-" + p.Name, Title: "No worker serves " + name,
-				Text: "Events wait and nobody delivers them. Start `worker run` with its credentials; nothing is lost meanwhile."})
+				Text: "Events wait and no worker asks the broker for them. Start `worker run` with its credentials; of one that runs, `/readyz` and its log say what it waits for. Nothing is lost meanwhile."})
 		}
 	}
 	return list
+}
+
+// trying is how long a worker may take for its try of a provider that is held.
+const trying = time.Minute
+
+// isQuiet reports whether a hold keeps workers from asking for events.
+func isQuiet(now time.Time, h *flow.Hold) bool { return h != nil && now.Before(h.Until.Add(trying)) }
+
+// unheard says why the workers' own figures of a provider are not known.
+func unheard(now flow.Snapshot, p flow.Provider) string {
+	switch {
+	case now.Deaf:
+		return "What its workers count is not known here: the console's NATS user may not subscribe to `" + flow.Subject + "`. Grant it that right and the figures come by themselves."
+	case p.Pods == 0 && p.Served && now.At.Sub(now.Since) > settling:
+		return "A worker takes its events and does not announce itself, so what it counts is not known here. It has just started or ended, or its NATS user may not publish on `" + flow.Subject + "`."
+	}
+	return ""
 }
 
 // awayAlerts tell of the broker alone.
@@ -202,6 +220,8 @@ func statusOf(p flow.Provider) (status, tone string) {
 		return "held", "bad"
 	case !p.PausedUntil.IsZero():
 		return "paused", "bad"
+	case p.Pods == 0 && p.Served:
+		return "served", "idle" // how well is not known
 	case p.Pods == 0:
 		return "no worker", "idle"
 	case p.Rate > 0:

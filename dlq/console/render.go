@@ -129,17 +129,26 @@ func (c *Console) render(name string, view any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// errorLine is an error in one line, plain where that can be.
+// errorLine is an error in one line. What the broker's client says in words of
+// its own is put into plain ones; whatever was said of it stays.
 func errorLine(err error) string {
-	switch {
-	case err == nil:
+	if err == nil {
 		return ""
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
-		return "the broker did not answer in time, or the NATS user lacks a right"
-	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return "a stream is missing: no worker has made it yet, or it was deleted"
 	}
-	return strings.ReplaceAll(err.Error(), "\n", "; ")
+	text := err.Error()
+	for _, cause := range []struct {
+		error
+		plain string
+	}{
+		{context.DeadlineExceeded, "the broker did not answer in time, or the NATS user lacks a right"},
+		{nats.ErrTimeout, "the broker did not answer in time, or the NATS user lacks a right"},
+		{jetstream.ErrStreamNotFound, "the broker has no such stream (a worker that starts makes it)"},
+	} {
+		if errors.Is(err, cause.error) {
+			text = strings.ReplaceAll(text, cause.Error(), cause.plain)
+		}
+	}
+	return strings.ReplaceAll(text, "\n", "; ")
 }
 
 // problemView is what problem.html shows.

@@ -3,11 +3,15 @@ package console
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/internal/broker/brokertest"
+	"github.com/tokenrelay/tokenrelay/internal/lettertest"
 )
 
 // Hasty lets a console wait for a request a moment only. It is not started yet.
@@ -49,5 +53,38 @@ func TestStopTellsOfAJob(t *testing.T) {
 	close(until)
 	if err := c.Stop(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// An export that is stopped blames nothing else.
+func TestStoppedExport(t *testing.T) {
+	t.Parallel()
+	w := lettertest.New(t)
+	w.Die(dlq.Letter{Provider: "courier", Code: "http_400", Reason: "refused", Body: []byte("{}")})
+	letters, err := dlq.Open(t.Context(), w.Broker.JS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	export := &exportTask{chosen: chosen{letters: letters}, out: io.Discard, cutOff: func() {}}
+	if found, err := export.look(t.Context()); err != nil || found.Total != 1 {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	j := &job{kind: "export", task: export, state: running, changed: func() {}}
+	j.ctx, j.cancel = context.WithCancel(t.Context())
+	j.stop()
+	if _, err := j.run(export); !errors.Is(err, context.Canceled) { // by which the answer is cut off, too
+		t.Errorf("error %v", err)
+	}
+	v := j.view()
+	if v.State != done || !v.Stopped || v.Err != "" || v.Result.Good || v.Result.Summary != "0 letters written, and then it was stopped: the file is not whole." {
+		t.Errorf("%+v", v)
+	}
+	pages, err := parsePages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	if err := pages.ExecuteTemplate(&said, "job-state", v); err != nil || said.String() != "stopped" {
+		t.Errorf("the page says %q, %v", said.String(), err)
 	}
 }

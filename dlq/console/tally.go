@@ -15,6 +15,7 @@ import (
 // million letters takes seconds, so pages share one, and it rests in between.
 type tally struct {
 	letters *dlq.Reader
+	most    time.Duration // for one pass
 	ask     chan struct{} // somebody looks
 	anew    chan struct{} // what was counted is known to be old
 
@@ -28,15 +29,18 @@ type tally struct {
 }
 
 const (
-	tallyRest   = 250 * time.Millisecond // at least, between two passes
-	tallyRests  = 5                      // times as long as the pass took
-	tallyAsks   = 5 * time.Second        // for the question whether anything has changed
-	tallyAnswer = time.Minute            // for one pass
-	tallyWait   = 1 * time.Second        // of a page for figures of now
+	tallyRest  = 250 * time.Millisecond // at least, between two passes
+	tallyRests = 5                      // times as long as the pass took
+	tallyAsks  = 5 * time.Second        // for the question whether anything has changed
+	tallyMost  = 10 * time.Minute       // for one pass: some ten million letters, on a slow line
+	tallyWait  = 1 * time.Second        // of a page for figures of now
 )
 
+// errTooLong ends a pass of more than tallyMost.
+var errTooLong = errors.New("the count took over ten minutes and was given up; it is tried again after a rest")
+
 func newTally(letters *dlq.Reader) *tally {
-	return &tally{letters: letters, ask: make(chan struct{}, 1), anew: make(chan struct{}, 1), looked: make(chan struct{})}
+	return &tally{letters: letters, most: tallyMost, ask: make(chan struct{}, 1), anew: make(chan struct{}, 1), looked: make(chan struct{})}
 }
 
 // counted is what the last pass found.
@@ -98,18 +102,16 @@ func (t *tally) fresh(ctx context.Context) counted {
 // run counts whenever somebody asks and the stream has changed, until ctx ends.
 func (t *tally) run(ctx context.Context) {
 	var seen dlq.Extent
-	known := false
+	var err error
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.ask:
 		}
-		began, rest := time.Now(), tallyRest
-		if seen, known = t.look(ctx, seen, known); known { // else the broker was away, and may be back
-			rest = max(rest, tallyRests*time.Since(began))
-		}
-		timer := time.NewTimer(rest)
+		began := time.Now()
+		seen, err = t.look(ctx, seen)
+		timer := time.NewTimer(restAfter(time.Since(began), err))
 		select {
 		case <-timer.C:
 		case <-t.anew:
@@ -119,29 +121,47 @@ func (t *tally) run(ctx context.Context) {
 	}
 }
 
-// look counts the groups when the stream is not as it was seen last.
-func (t *tally) look(ctx context.Context, seen dlq.Extent, known bool) (dlq.Extent, bool) {
-	ctx, cancel := context.WithTimeout(ctx, tallyAnswer)
-	defer cancel()
+// restAfter is how long nothing is read after a pass, so that most of the time
+// nothing is. A broker that was away may be back at any moment.
+func restAfter(took time.Duration, err error) time.Duration {
+	if err != nil && !errors.Is(err, errTooLong) {
+		return tallyRest
+	}
+	return max(tallyRest, tallyRests*took)
+}
+
+// look counts the groups when the stream is not as it was seen last; the zero
+// extent is of one that nobody has seen. It returns what it has seen.
+func (t *tally) look(ctx context.Context, seen dlq.Extent) (dlq.Extent, error) {
+	ctx, end := context.WithCancelCause(ctx) // without a deadline: the broker has its own time for each answer
+	defer end(nil)
+	late := time.AfterFunc(t.most, func() { end(errTooLong) })
+	defer late.Stop()
 	began := time.Now()
 	asking, answered := context.WithTimeout(ctx, tallyAsks)
 	extent, err := t.letters.Extent(asking)
 	answered()
-	if err == nil && known && extent == seen {
+	if err == nil && extent == seen {
 		t.note(func() { t.err = nil })
-		return seen, true
+		return seen, nil
 	}
 	var groups []dlq.Group
 	if err == nil {
 		groups, err = t.letters.Groups(ctx, dlq.Filter{}, extent.Last)
 	}
 	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		t.note(func() {
-			if t.err = err; errors.Is(err, jetstream.ErrStreamNotFound) { // and what was counted with it
+			switch t.err = err; {
+			case errors.Is(err, jetstream.ErrStreamNotFound): // and what was counted with it
 				t.groups, t.total, t.at, t.slow = nil, 0, time.Time{}, false
+			case errors.Is(err, errTooLong):
+				t.slow = true
 			}
 		})
-		return seen, false
+		return dlq.Extent{}, err
 	}
 	t.note(func() {
 		t.groups, t.total, t.at, t.slow, t.err = groups, 0, time.Now(), time.Since(began) > tallyWait, nil
@@ -149,7 +169,7 @@ func (t *tally) look(ctx context.Context, seen dlq.Extent, known bool) (dlq.Exte
 			t.total += g.Count
 		}
 	})
-	return extent, true
+	return extent, nil
 }
 
 func (t *tally) note(change func()) {

@@ -107,6 +107,9 @@ func (t *exportTask) run(ctx context.Context, report func(progress)) (result, er
 	switch {
 	case failure == nil && n < t.total:
 		r.Notes = append(r.Notes, goneMeanwhile(t.total-n))
+	case failure != nil && ctx.Err() != nil:
+		r.Summary = phrase.Plural(n, "letter") + " written, and then it was stopped: the file is not whole."
+		failure = ctx.Err()
 	case failure != nil:
 		r.Summary = phrase.Plural(n, "letter") + " written, and then the download was cut off."
 		failure = errors.New("the download was cut off") // the connection's own words have addresses

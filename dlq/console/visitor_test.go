@@ -133,7 +133,7 @@ func (o *visitor) order(kind string, fields ...string) string {
 		o.t.Fatalf("order: %d %s", p.status, p.body)
 	}
 	at := p.header.Get("Location")
-	o.until(at, `data-state="(asking|done|failed|stopped)"`)
+	o.until(at, `data-state="(asking|done|failed|withdrawn)"`)
 	return at
 }
 

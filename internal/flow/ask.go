@@ -28,6 +28,7 @@ const (
 // answer is what the broker said last of what waits for one provider.
 type answer struct {
 	known   bool // a consumer was there
+	served  bool
 	waiting uint64
 	oldest  time.Time // when it was stored; zero when none waits
 	paused  time.Time // until then, by our clock; zero: not
@@ -37,7 +38,7 @@ type answer struct {
 // show writes the answer into p. Since it was given the oldest has waited on
 // and a pause may have ended, whether or not the broker is still there.
 func (a answer) show(now time.Time, p *Provider) {
-	p.Known, p.Waiting = a.known, a.waiting
+	p.Known, p.Served, p.Waiting = a.known, a.served, a.waiting
 	if !a.oldest.IsZero() {
 		p.Oldest = max(0, a.at.Sub(a.oldest)) + max(0, now.Sub(a.at)) // the server's clock may be ahead of ours
 	}
@@ -92,7 +93,7 @@ func (w *Watch) askBacklog(ctx context.Context, provider string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.alive = true
-	w.answers[provider] = answer{known: err == nil, waiting: uint64(backlog.Pending), oldest: backlog.Oldest, paused: backlog.PausedUntil, at: time.Now()}
+	w.answers[provider] = answer{known: err == nil, served: backlog.Served, waiting: uint64(backlog.Pending), oldest: backlog.Oldest, paused: backlog.PausedUntil, at: time.Now()}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -168,5 +169,49 @@ func TestLettersThatNobodyMayAskForAreUnknown(t *testing.T) {
 	})
 	if p := of(t, s, event.Courier); p.LettersKnown || p.Letters != 0 || !p.Known {
 		t.Errorf("without the right to ask: %+v", p)
+	}
+}
+
+// Who may not listen knows that it does not know, while what the broker says of
+// who takes events goes on; and it listens once it may.
+func TestWhoMayNotListenIsDeafUntilItMay(t *testing.T) {
+	t.Parallel()
+	users := func(console *server.Permissions) []*server.User {
+		return []*server.User{{Username: "worker", Password: "secret"}, {Username: "console", Password: "secret", Permissions: console}}
+	}
+	options := server.Options{JetStream: true, StoreDir: t.TempDir(),
+		Users: users(&server.Permissions{Subscribe: &server.SubjectPermission{Deny: []string{flow.Subject}}})}
+	broker := start(t, options)
+	nc, worker := brokertest.Connect(t, broker.ClientURL(), nats.UserInfo("worker", "secret"))
+	ensure(t, worker)
+	_, js := brokertest.Connect(t, broker.ClientURL(), nats.UserInfo("console", "secret"), nats.PermissionErrOnSubscribe(true))
+	log := &book{}
+	w := flow.NewWatch(flow.Settings{JS: js, Every: round, Log: slog.New(slog.NewTextHandler(log, nil))})
+	run(t, w)
+	s := await(t, w, "it is deaf", func(s flow.Snapshot) bool { return s.Deaf && of(t, s, event.CleverTap).Known })
+	if of(t, s, event.CleverTap).Served {
+		t.Error("served by nobody")
+	}
+	inbox := nats.NewInbox()
+	if _, err := nc.SubscribeSync(inbox); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT.TOKENS.courier", inbox, []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	await(t, w, "it is served by somebody unheard", func(s flow.Snapshot) bool {
+		p := of(t, s, event.Courier)
+		return p.Served && p.Pods == 0 && s.Deaf && !of(t, s, event.CleverTap).Served
+	})
+	options.Host, options.Port, options.NoSigs, options.NoLog = "127.0.0.1", -1, true, true
+	options.Users = users(nil)
+	if err := broker.ReloadOptions(&options); err != nil {
+		t.Fatal(err)
+	}
+	repeat(t, func() { _ = nc.Publish(flow.Subject, announcement("a", 0, 5, 0, false)) }, w, func(s flow.Snapshot) bool {
+		return !s.Deaf && of(t, s, event.CleverTap).Pods == 1
+	})
+	if text := log.String(); strings.Count(text, "may not be heard") != 1 {
+		t.Errorf("the log has\n%s", text)
 	}
 }

@@ -16,6 +16,7 @@ import (
 type Snapshot struct {
 	At, Since time.Time  // of this snapshot; of the watch's beginning, from which counts and plots count
 	Away      string     // non-empty: the broker cannot be asked, one plain line; the last known figures then stand
+	Deaf      bool       // the broker does not let us hear the workers, who may be there all the same
 	Providers []Provider // in the order of event.Providers, always all of them
 }
 
@@ -24,6 +25,7 @@ type Snapshot struct {
 type Provider struct {
 	Name            string
 	Pods            int           // workers that serve it: announced within the last three rounds
+	Served          bool          // somebody takes its events, announced or not: see consumer.Backlog
 	Known           bool          // Waiting and Oldest are known; false: no consumer yet, or the broker never answered
 	Waiting         uint64        // events not acknowledged, those handed out included
 	Oldest          time.Duration // how long the oldest has waited; 0 when none waits

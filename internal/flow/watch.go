@@ -3,7 +3,6 @@ package flow
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -12,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tokenrelay/tokenrelay/consumer"
@@ -25,13 +23,12 @@ const (
 	together = 100 * time.Millisecond
 	// resumeTimeout bounds the wait for a first view of the fleet's bucket.
 	resumeTimeout = 10 * time.Second
-	// Bounds of what is heard and not looked at yet.
-	mostUnread      = 2 * mostPods
-	mostUnreadBytes = 4 << 20
 )
 
 // Settings are what a Watch needs.
 type Settings struct {
+	// JS has a connection with nats.PermissionErrOnSubscribe: without it the
+	// watch never knows that it is deaf.
 	JS    jetstream.JetStream
 	Log   *slog.Logger  // nil: silence
 	Every time.Duration // a round: between two questions to the broker; 0: Every
@@ -50,6 +47,7 @@ type Watch struct {
 	mu      sync.Mutex
 	books   *books
 	alive   bool // the broker gave a sign of life in this round
+	deaf    bool // the broker did not let us listen the last time
 	answers map[string]answer
 	letters map[string]uint64 // those that are known
 	refused [questions]string // why the broker did not answer the last time; empty: it did
@@ -86,21 +84,13 @@ func NewWatch(s Settings) *Watch {
 // missing is no error, and neither is a broker that is away. An error means
 // that the connection was closed.
 func (w *Watch) Run(ctx context.Context) error {
-	heard, err := w.JS.Conn().SubscribeSync(Subject)
-	if err != nil {
-		return fmt.Errorf("listen on %s: %w", Subject, err)
-	}
-	defer func() { _ = heard.Unsubscribe() }() // fails only with the connection, which ends it too
-	if err := heard.SetPendingLimits(mostUnread, mostUnreadBytes); err != nil {
-		return fmt.Errorf("listen on %s: %w", Subject, err)
-	}
 	running, stop := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	all.Go(func() { w.board.Run(running) })
 	all.Go(func() { w.ask(running, ofBacklog, w.askBacklog) })
 	all.Go(func() { w.ask(running, ofLetters, w.askLetters) })
 	all.Go(func() { w.keepShowing(running) })
-	err = w.listen(running, heard)
+	err := w.listen(running)
 	stop()
 	all.Wait()
 	return err
@@ -134,35 +124,6 @@ func (w *Watch) Resume(ctx context.Context, provider string) (bool, error) {
 		return false, fmt.Errorf("bucket %s: no answer: %w", consumer.FleetBucket, context.Cause(ctx))
 	}
 	return w.holds.Resume(ctx, provider)
-}
-
-// listen returns nil when ctx ends, and an error when the connection is closed.
-func (w *Watch) listen(ctx context.Context, heard *nats.Subscription) error {
-	for {
-		message, err := heard.NextMsgWithContext(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil //nolint:nilerr // the end that was asked for
-		case errors.Is(err, nats.ErrSlowConsumer): // some were not heard; the next ones say as much
-			continue
-		case errors.Is(err, nats.ErrPermissionViolation):
-			w.Log.Warn("the workers' announcements may not be heard", "subject", Subject)
-			<-ctx.Done()
-			return nil
-		case err != nil:
-			return fmt.Errorf("listen on %s: %w", Subject, err)
-		}
-		a := read(message.Data)
-		w.mu.Lock()
-		w.alive = true
-		if a != nil {
-			w.books.hear(time.Now(), a)
-		}
-		w.mu.Unlock()
-		if a != nil {
-			w.tell()
-		}
-	}
 }
 
 // tell lets a new snapshot be made soon.
@@ -214,7 +175,7 @@ func (w *Watch) show() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
-	next := Snapshot{At: now, Since: w.books.since, Away: cmp.Or(lost, w.refused[ofBacklog], w.refused[ofLetters])}
+	next := Snapshot{At: now, Since: w.books.since, Deaf: w.deaf, Away: cmp.Or(lost, w.refused[ofBacklog], w.refused[ofLetters])}
 	if next.Away == "" && w.last.Away != "" {
 		w.books.goOn()
 	}

@@ -16,9 +16,12 @@
   const lost = document.getElementById("lost"); // the console is away
   const crowded = document.getElementById("crowded"); // it has no place for this page
   if (!address || !parts) return;
-  let source = null;
+  let source = null; // that tells of changes
+  let asking = null; // why there is none
+  let timer = 0; // of what is done next: never two things
+  let doubt = 0;
+  let heard = Date.now(); // when the page was as things are
   let ended = false;
-  let silence = 0;
   const quiet = Number(document.body.dataset.silence); // milliseconds
 
   // key is by what an element is known, wherever it stands among its like.
@@ -68,8 +71,11 @@
 
   function listen() {
     if (source || ended || document.hidden) return;
+    rest();
     source = new EventSource(address);
     awaitLife();
+    // Of a page that was hidden for long a silent console is told sooner.
+    if (Date.now() - heard > quiet) doubt = setTimeout(() => { lost.hidden = false; }, 3000);
     source.addEventListener("open", seen);
     source.addEventListener("parts", (message) => {
       const fresh = new DOMParser().parseFromString('<div id="parts"></div>', "text/html").body.firstChild;
@@ -87,6 +93,8 @@
 
   // seen notes a sign of life, which comes every 15 seconds at least.
   function seen() {
+    clearTimeout(doubt);
+    heard = Date.now();
     lost.hidden = crowded.hidden = true;
     awaitLife();
   }
@@ -95,8 +103,8 @@
   // off without a word would leave old figures standing; it may be back on
   // another connection, while this one stays silent.
   function awaitLife() {
-    clearTimeout(silence);
-    silence = setTimeout(() => { lost.hidden = false; rest(); listen(); }, quiet);
+    clearTimeout(timer);
+    timer = setTimeout(() => { lost.hidden = false; rest(); listen(); }, quiet);
   }
 
   // refused asks why the console does not tell of changes: this browser is
@@ -104,25 +112,28 @@
   // a while.
   async function refused() {
     rest();
+    const mine = asking = new AbortController();
+    timer = setTimeout(() => mine.abort(), quiet);
     let status = 0;
-    const asking = new AbortController();
-    const late = setTimeout(() => asking.abort(), quiet);
     try {
-      status = (await fetch(address, { signal: asking.signal })).status;
+      status = (await fetch(address, { signal: mine.signal })).status;
     } catch { /* the console is away */ }
-    clearTimeout(late);
-    asking.abort();
+    if (asking !== mine) return; // the page was hidden meanwhile, and may listen again
+    rest();
     if (status === 401 || status === 204) { location.reload(); return; }
     crowded.hidden = status !== 429;
     lost.hidden = status === 429 || status === 200;
-    setTimeout(listen, status === 200 ? 1000 : 10000);
+    timer = setTimeout(listen, status === 200 ? 1000 : 10000);
   }
 
-  // rest frees the connection: a browser has few of them for all its tabs.
+  // rest ends what is under way and frees the connection: a browser has few of
+  // them for all its tabs.
   function rest() {
-    clearTimeout(silence);
+    clearTimeout(timer);
+    clearTimeout(doubt);
+    if (asking) asking.abort();
     if (source) source.close();
-    source = null;
+    asking = source = null;
   }
 
   document.addEventListener("visibilitychange", () => document.hidden ? rest() : listen());
