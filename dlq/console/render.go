@@ -56,6 +56,7 @@ func parsePages() (*template.Template, error) {
 		"provider":  providerName,
 		"capital":   capital,
 		"spans":     spans,
+		"words":     strings.Fields,
 		"most":      func(rows []row) []row { return rows[:min(len(rows), mostRows)] },
 		"more":      func(rows []row) int { return max(0, len(rows)-mostRows) },
 	})
