@@ -297,5 +297,5 @@ func TestPaused(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := w.loggedIn("Maja")
-	o.until("/", "Courier is paused").want(t, http.StatusOK, "nats consumer resume TOKENS courier").lacks(t, "CleverTap is paused")
+	o.until("/", "Courier is paused").want(t, http.StatusOK, "resume</span> <span>TOKENS</span> <span>courier").lacks(t, "CleverTap is paused")
 }
