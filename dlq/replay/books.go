@@ -80,12 +80,15 @@ type books struct {
 	flights map[uint64]flight
 	early   map[uint64]publisher.Outcome // reports that came before the broker's word
 	maxFail int
-	ended   func(provider string) // is told of an own flight that has an outcome
-	moved   time.Time             // when something last became known
-	changed chan struct{}         // closed and replaced at every change
+	ended   landing       // is told of own flights
+	moved   time.Time     // when something last became known
+	changed chan struct{} // closed and replaced at every change
 }
 
-func newBooks(p *Plan, ended func(provider string)) *books {
+// landing takes what became of a flight.
+type landing func(provider string, group int, delivered bool)
+
+func newBooks(p *Plan, ended landing) *books {
 	b := &books{flights: map[uint64]flight{}, early: map[uint64]publisher.Outcome{}, maxFail: p.options.MaxFail,
 		stopped: make([]bool, len(p.Groups)), later: make([]int, len(p.Groups)), ended: ended, moved: time.Now(), changed: make(chan struct{})}
 	for _, g := range p.Groups {
@@ -176,6 +179,7 @@ func (b *books) land(seq uint64, o publisher.Outcome) {
 	}
 	if f.own {
 		g.Waiting--
+		well := false
 		switch o.Outcome {
 		case "dead":
 			g.Died++
@@ -183,8 +187,9 @@ func (b *books) land(seq uint64, o publisher.Outcome) {
 			g.Erased++
 		default:
 			g.Delivered++
+			well = true
 		}
-		b.ended(f.provider)
+		b.ended(f.provider, f.group, well)
 	}
 	b.moved = time.Now()
 	b.wake()

@@ -26,7 +26,7 @@ func TestTrialWords(t *testing.T) {
 		"all were refused":            {nil, nil, Open, "no trial: the broker took none of it"},
 		"there was none":              {nil, nil, NoTrial, ""},
 	} {
-		b := newBooks(&Plan{Groups: make([]Group, 1)}, func(string) {})
+		b := newBooks(&Plan{Groups: make([]Group, 1)}, func(string, int, bool) {})
 		b.takeOff(9, flight{own: true}) // not of the trial
 		for i, f := range c.flights {
 			b.takeOff(uint64(i+1), f)

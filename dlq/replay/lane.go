@@ -54,8 +54,12 @@ func (n *lane) feed() {
 			n.fail(anew(dlq.Stream))
 			return
 		}
-		if n.pace.enter(n.soft, false) != nil {
+		if n.pace.enter(n.soft, int(e.group), false) != nil {
 			return
+		}
+		if !n.mayGo(int(e.group)) { // it was stopped while this one waited
+			n.pace.leave(int(e.group), false)
+			continue
 		}
 		n.send(e, l, false)
 	}

@@ -44,23 +44,32 @@ func adapt(window int, seen pressure, limit time.Duration) (next int, yields boo
 type pace struct {
 	limiter *rate.Limiter // of the whole run; nil: none
 	yield   time.Duration
+	careful bool // of a group no more are under way than it has earned
 
 	mu       sync.Mutex
 	window   int
 	yields   bool // to live events
 	oldest   time.Duration
 	underWay int
+	groups   map[int]standing
 	changed  chan struct{} // closed and replaced at every change
 }
 
-func newPace(limiter *rate.Limiter, yield time.Duration) *pace {
-	window, _ := adapt(firstWindow, pressure{}, yield)
-	return &pace{limiter: limiter, yield: yield, window: window, changed: make(chan struct{})}
+// standing is what is known of a group: a few go at first, then as many at a
+// time as were delivered of it. So what still goes when it is stopped is never
+// more than what went well before.
+type standing struct{ underWay, delivered int }
+
+func (s standing) room() bool { return s.underWay < max(firstWindow, s.delivered) }
+
+func newPace(limiter *rate.Limiter, o Options) *pace {
+	window, _ := adapt(firstWindow, pressure{}, o.Yield)
+	return &pace{limiter: limiter, yield: o.Yield, careful: o.MaxFail > 0, window: window, groups: map[int]standing{}, changed: make(chan struct{})}
 }
 
 // enter waits for a place under way; the error is ctx's. The few of a trial
 // queue behind the live events: they need no room, and yield to nobody.
-func (p *pace) enter(ctx context.Context, trial bool) error {
+func (p *pace) enter(ctx context.Context, group int, trial bool) error {
 	if p.limiter != nil {
 		if err := p.limiter.Wait(ctx); err != nil {
 			return context.Cause(ctx)
@@ -68,8 +77,11 @@ func (p *pace) enter(ctx context.Context, trial bool) error {
 	}
 	for {
 		p.mu.Lock()
-		if trial || !p.yields && p.underWay < p.window {
+		of := p.groups[group]
+		if trial || !p.yields && p.underWay < p.window && (!p.careful || of.room()) {
 			p.underWay++
+			of.underWay++
+			p.groups[group] = of
 			p.mu.Unlock()
 			return ctx.Err()
 		}
@@ -84,10 +96,16 @@ func (p *pace) enter(ctx context.Context, trial bool) error {
 }
 
 // leave gives a place back: the outcome is known, or nothing was sent.
-func (p *pace) leave() {
+func (p *pace) leave(group int, delivered bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	of := p.groups[group]
 	p.underWay--
+	of.underWay--
+	if delivered {
+		of.delivered++
+	}
+	p.groups[group] = of
 	p.wake()
 }
 

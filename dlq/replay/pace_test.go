@@ -59,31 +59,31 @@ func TestWindowStaysWithinBounds(t *testing.T) {
 func TestPaceWaitsForItsTurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPace(nil, time.Second)
+		p := newPace(nil, Options{Yield: time.Second})
 		for range firstWindow {
-			if err := p.enter(t.Context(), false); err != nil {
+			if err := p.enter(t.Context(), 0, false); err != nil {
 				t.Fatal(err)
 			}
 		}
 		entered := make(chan error)
-		go func() { entered <- p.enter(t.Context(), false) }()
+		go func() { entered <- p.enter(t.Context(), 0, false) }()
 		synctest.Wait()
 		select {
 		case err := <-entered:
 			t.Fatal(err, "one more than the window went in")
 		default:
 		}
-		p.leave()
+		p.leave(0, true)
 		if err := <-entered; err != nil {
 			t.Fatal(err)
 		}
 
 		p.observe(2*time.Second, 0) // live events wait
 		for range firstWindow {
-			p.leave()
+			p.leave(0, true)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() { entered <- p.enter(ctx, false) }()
+		go func() { entered <- p.enter(ctx, 0, false) }()
 		synctest.Wait()
 		if yields, oldest := p.yielding(); !yields || oldest != 2*time.Second {
 			t.Errorf("yielding: %v, %v", yields, oldest)
@@ -93,7 +93,7 @@ func TestPaceWaitsForItsTurn(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.observe(2*time.Second, 0)
-		go func() { entered <- p.enter(ctx, false) }()
+		go func() { entered <- p.enter(ctx, 0, false) }()
 		synctest.Wait()
 		cancel()
 		if err := <-entered; err == nil {
@@ -106,10 +106,10 @@ func TestPaceKeepsTheRate(t *testing.T) {
 	t.Parallel()
 	for _, trial := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			p := newPace(rate.NewLimiter(10, 1), 0)
+			p := newPace(rate.NewLimiter(10, 1), Options{})
 			begun := time.Now()
 			for range 31 {
-				if err := p.enter(t.Context(), trial); err != nil {
+				if err := p.enter(t.Context(), 0, trial); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -123,16 +123,60 @@ func TestPaceKeepsTheRate(t *testing.T) {
 // The few of a trial need no room in the window, and go while live events wait.
 func TestPaceOfATrial(t *testing.T) {
 	t.Parallel()
-	p := newPace(nil, time.Second)
+	p := newPace(nil, Options{Yield: time.Second})
 	p.observe(2*time.Second, 0) // live events wait
 	for range firstWindow + 1 {
-		if err := p.enter(t.Context(), true); err != nil {
+		if err := p.enter(t.Context(), 0, true); err != nil {
 			t.Fatal(err)
 		}
 	}
 	ended, end := context.WithCancel(t.Context())
 	end()
-	if err := p.enter(ended, false); err == nil {
+	if err := p.enter(ended, 0, false); err == nil {
 		t.Error("another went, too")
+	}
+}
+
+// A group earns its room: what still goes when it is stopped is never more than
+// what went well before.
+func TestPaceOfAGroup(t *testing.T) {
+	t.Parallel()
+	const bad, good = 1, 2
+	for _, maxFail := range []int{0, 10} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPace(nil, Options{MaxFail: maxFail}) // who does not yield has a window of mostWindow at once
+			ctx, stop := context.WithTimeout(t.Context(), time.Second)
+			defer stop()
+			went := 0
+			for p.enter(ctx, bad, false) == nil {
+				went++
+			}
+			if want := map[int]int{0: mostWindow, 10: firstWindow}[maxFail]; went != want {
+				t.Errorf("%d of a group nobody knows went, want %d", went, want)
+			}
+			if maxFail == 0 {
+				return
+			}
+			for range went {
+				p.leave(bad, false)
+			}
+			for range 3 * firstWindow {
+				if err := p.enter(t.Context(), good, true); err != nil {
+					t.Fatal(err)
+				}
+				p.leave(good, true)
+			}
+			for group, want := range map[int]int{bad: firstWindow, good: 3 * firstWindow} {
+				ctx, stop := context.WithTimeout(t.Context(), time.Second)
+				went := 0
+				for p.enter(ctx, group, false) == nil {
+					went++
+				}
+				stop()
+				if went != want {
+					t.Errorf("group %d: %d went, want %d", group, went, want)
+				}
+			}
+		})
 	}
 }

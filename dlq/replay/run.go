@@ -74,9 +74,9 @@ func (p *Plan) Run(ctx context.Context, observe func(Progress)) (Report, error) 
 		limiter = rate.NewLimiter(rate.Limit(p.options.Rate), 1)
 	}
 	for _, provider := range p.names {
-		r.paces[provider] = newPace(limiter, p.options.Yield)
+		r.paces[provider] = newPace(limiter, p.options)
 	}
-	r.books = newBooks(p, func(provider string) { r.paces[provider].leave() })
+	r.books = newBooks(p, func(provider string, group int, delivered bool) { r.paces[provider].leave(group, delivered) })
 	r.phase.Store(Trying)
 	r.watch.looked, r.watch.delivered = p.extent.Last, map[string]uint64{}
 

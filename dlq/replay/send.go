@@ -19,7 +19,7 @@ import (
 // now. It reports whether it went.
 func (n *lane) send(e *entry, l *dlq.Stored, trial bool) bool {
 	if !n.take(e, l) {
-		n.pace.leave()
+		n.pace.leave(int(e.group), false)
 		return false
 	}
 	m, err := n.message(l)
@@ -90,7 +90,7 @@ func (n *lane) stillStands(e *entry) bool {
 			n.fail(err)
 		}
 	case l == nil:
-		n.pace.leave()
+		n.pace.leave(int(e.group), false)
 	}
 	return err == nil && l != nil
 }
@@ -113,7 +113,7 @@ func (n *lane) putBack(e *entry, why Why, problem string) {
 	n.mu.Lock()
 	e.leave(why)
 	n.mu.Unlock()
-	n.pace.leave()
+	n.pace.leave(int(e.group), false)
 	n.books.note(int(e.group), func(g *GroupReport) { g.Example[why] = cmp.Or(g.Example[why], problem) })
 }
 
@@ -165,7 +165,7 @@ func (n *lane) confirm(e *entry, m replayOf, pending *publisher.Pending, trial b
 	e.proof = at
 	n.mu.Unlock()
 	if !own {
-		n.pace.leave()
+		n.pace.leave(int(e.group), false)
 	}
 	if own || trial {
 		n.books.takeOff(at, flight{group: int(e.group), provider: n.provider, trial: trial, own: own})

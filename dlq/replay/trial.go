@@ -17,12 +17,12 @@ func (n *lane) try() {
 			if tried[int(e.group)] >= n.options.Trial {
 				continue
 			}
-			if n.pace.enter(n.soft, true) != nil {
+			if n.pace.enter(n.soft, int(e.group), true) != nil {
 				return
 			}
 			l, err := n.get(n.soft, e) // once it may go: it may have waited
 			if err != nil || l == nil {
-				n.pace.leave()
+				n.pace.leave(int(e.group), false)
 			}
 			if err != nil {
 				n.fail(err)
