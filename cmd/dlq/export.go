@@ -21,8 +21,8 @@ type exportCommand struct {
 
 // AfterApply checks what kong's tags cannot say.
 func (c *exportCommand) AfterApply(check *config.Check) error {
-	if c.Output != nil && *c.Output == "" {
-		check.Problem("--output", `""`, "must be a new file; without it the letters go to standard output")
+	if c.Output != nil && (*c.Output == "" || *c.Output == "-") {
+		check.Problem("--output", config.Quote(*c.Output), "must be a new file; without it the letters go to standard output")
 	}
 	return nil
 }

@@ -91,6 +91,42 @@ func TestTrialWithoutOutcome(t *testing.T) {
 	}
 }
 
+// Who waits for outcomes that never come ends some time, and the rest stays.
+func TestReplayWithoutOutcomes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "PROVIDERS=courier")
+	for i := range 120 {
+		w.dead(fmt.Sprint(i))
+	}
+	w.dlq("", "replay", "--all", "--yes", "--trial", "0", "--wait", "300ms", "--no-yield").want(t, 1,
+		"20 left: no outcome came any more of those that went before (--wait)", "100 wait in the stream and go on without us")
+	w.Worker()
+	w.dlq("", "replay", "--all", "--yes").want(t, 0, "20 replayed (20 delivered)")
+	w.settled(event.Courier, 0)
+	if got := w.Fake.Report().Courier; got.Accepted != 120 || got.Repeated != 0 {
+		t.Errorf("%d accepted, %d again", got.Accepted, got.Repeated)
+	}
+}
+
+// A trial with a rate takes its time, in which the broker may start anew.
+func TestTrialGoesOnAfterTheBroker(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "PROVIDERS=courier")
+	for i := range 20 {
+		w.dead(fmt.Sprint(i))
+	}
+	done := make(chan ended)
+	go func() { done <- w.dlq("", "replay", "--all", "--yes", "--trial", "20", "--rate", "20", "--wait", "1s") }()
+	brokertest.Eventually(t, "some have gone", func() bool { return w.stored(consumer.ProviderSubject(event.Courier)) > 2 })
+	if err := w.Broker.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	(<-done).want(t, 0, "trial without an outcome: 20 replayed, 20 still wait", "0 left")
+	if n := len(w.letters()); n != 0 {
+		t.Errorf("%d letters left", n)
+	}
+}
+
 // A held provider would let everything wait: the operator is told before.
 func TestReplayTellsOfAHold(t *testing.T) {
 	t.Parallel()

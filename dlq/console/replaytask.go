@@ -189,6 +189,8 @@ func whyWords(why replay.Why) string {
 		return "a newer event of the same user, type and device is stored (tick “also what is too old or superseded” to replay them)"
 	case replay.Invalid:
 		return "the provider could still not take the event: correct a field"
+	case replay.Unanswered:
+		return "no outcome came any more of those that went before"
 	case replay.Stopped:
 		return "stopped, because too many died again"
 	}

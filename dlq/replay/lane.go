@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"errors"
 	"slices"
 	"sync"
 
@@ -54,7 +55,10 @@ func (n *lane) feed() {
 			n.fail(anew(dlq.Stream))
 			return
 		}
-		if n.pace.enter(n.soft, int(e.group), false) != nil {
+		if err := n.pace.enter(n.soft, int(e.group), false); err != nil {
+			if errors.Is(err, errUnanswered) {
+				n.silent.Store(n.provider, true)
+			}
 			return
 		}
 		if !n.mayGo(int(e.group)) { // it was stopped while this one waited

@@ -62,6 +62,7 @@ const (
 	Forgotten              // the stream remembers an earlier replay that is not there any more
 	Occupied               // the stream remembers another event under the message ids of its replay
 	Unproven               // what would prove that it was replayed already went meanwhile
+	Unanswered             // of those that went before no outcome came any more
 	NotReached             // the run ended before its turn
 	whys
 )
@@ -80,6 +81,7 @@ func (w Why) String() string {
 		"replayed within the last hour, and that replay was removed from the stream: run it again in an hour",
 		"another event was stored under the message ids of its replay within the last hour: run it again in an hour",
 		"maybe replayed by another run, which could not be told any more: run it again",
+		"no outcome came any more of those that went before (--wait)",
 		"the run ended before their turn",
 	}[w]
 }

@@ -1,7 +1,9 @@
 package replay
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -45,6 +47,8 @@ type pace struct {
 	limiter *rate.Limiter // of the whole run; nil: none
 	yield   time.Duration
 	careful bool // of a group no more are under way than it has earned
+	wait    time.Duration
+	idle    func() time.Duration // how long no outcome has become known
 
 	mu       sync.Mutex
 	window   int
@@ -62,23 +66,28 @@ type standing struct{ underWay, delivered int }
 
 func (s standing) room() bool { return s.underWay < max(firstWindow, s.delivered) }
 
-func newPace(limiter *rate.Limiter, o Options) *pace {
+func newPace(limiter *rate.Limiter, o Options, idle func() time.Duration) *pace {
 	window, _ := adapt(firstWindow, pressure{}, o.Yield)
-	return &pace{limiter: limiter, yield: o.Yield, careful: o.MaxFail > 0, window: window, groups: map[int]standing{}, changed: make(chan struct{})}
+	return &pace{limiter: limiter, yield: o.Yield, careful: o.MaxFail > 0, wait: cmp.Or(o.Wait, DefaultWait), idle: idle,
+		window: window, groups: map[int]standing{}, changed: make(chan struct{})}
 }
 
-// enter waits for a place under way; the error is ctx's. The few of a trial
-// queue behind the live events: they need no room, and yield to nobody.
+// errUnanswered ends a lane that waits for outcomes, and none comes.
+var errUnanswered = errors.New("no outcome has become known")
+
+// enter waits for a place under way; the error is ctx's, or errUnanswered. The
+// few of a trial queue behind the live events: they need no room, and yield to
+// nobody.
 func (p *pace) enter(ctx context.Context, group int, trial bool) error {
 	if p.limiter != nil {
 		if err := p.limiter.Wait(ctx); err != nil {
 			return context.Cause(ctx)
 		}
 	}
-	for {
+	for began := time.Now(); ; {
 		p.mu.Lock()
-		of := p.groups[group]
-		if trial || !p.yields && p.underWay < p.window && (!p.careful || of.room()) {
+		of, yields := p.groups[group], p.yields
+		if trial || !yields && p.underWay < p.window && (!p.careful || of.room()) {
 			p.underWay++
 			of.underWay++
 			p.groups[group] = of
@@ -87,9 +96,21 @@ func (p *pace) enter(ctx context.Context, group int, trial bool) error {
 		}
 		changed := p.changed
 		p.mu.Unlock()
+		if yields {
+			began = time.Now() // for live events it waits as long as it takes
+		}
+		left := p.wait - min(p.idle(), time.Since(began))
+		if left <= 0 {
+			return errUnanswered
+		}
+		timer := time.NewTimer(left)
 		select {
 		case <-changed:
+		case <-timer.C:
 		case <-ctx.Done():
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 	}

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +10,9 @@ import (
 	"golang.org/x/time/rate"
 	"pgregory.net/rapid"
 )
+
+// busy is of a run of which something becomes known all the time.
+func busy() time.Duration { return 0 }
 
 func TestAdapt(t *testing.T) {
 	t.Parallel()
@@ -59,7 +63,7 @@ func TestWindowStaysWithinBounds(t *testing.T) {
 func TestPaceWaitsForItsTurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPace(nil, Options{Yield: time.Second})
+		p := newPace(nil, Options{Yield: time.Second}, busy)
 		for range firstWindow {
 			if err := p.enter(t.Context(), 0, false); err != nil {
 				t.Fatal(err)
@@ -106,7 +110,7 @@ func TestPaceKeepsTheRate(t *testing.T) {
 	t.Parallel()
 	for _, trial := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			p := newPace(rate.NewLimiter(10, 1), Options{})
+			p := newPace(rate.NewLimiter(10, 1), Options{}, busy)
 			begun := time.Now()
 			for range 31 {
 				if err := p.enter(t.Context(), 0, trial); err != nil {
@@ -123,7 +127,7 @@ func TestPaceKeepsTheRate(t *testing.T) {
 // The few of a trial need no room in the window, and go while live events wait.
 func TestPaceOfATrial(t *testing.T) {
 	t.Parallel()
-	p := newPace(nil, Options{Yield: time.Second})
+	p := newPace(nil, Options{Yield: time.Second}, busy)
 	p.observe(2*time.Second, 0) // live events wait
 	for range firstWindow + 1 {
 		if err := p.enter(t.Context(), 0, true); err != nil {
@@ -144,7 +148,7 @@ func TestPaceOfAGroup(t *testing.T) {
 	const bad, good = 1, 2
 	for _, maxFail := range []int{0, 10} {
 		synctest.Test(t, func(t *testing.T) {
-			p := newPace(nil, Options{MaxFail: maxFail}) // who does not yield has a window of mostWindow at once
+			p := newPace(nil, Options{MaxFail: maxFail}, busy) // who does not yield has a window of mostWindow at once
 			ctx, stop := context.WithTimeout(t.Context(), time.Second)
 			defer stop()
 			went := 0
@@ -179,4 +183,29 @@ func TestPaceOfAGroup(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who waits for outcomes that do not come gives up; for live events it waits as
+// long as it takes.
+func TestPaceGivesUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		p := newPace(nil, Options{Wait: time.Minute, Yield: time.Second}, func() time.Duration { return time.Since(begun) })
+		for range firstWindow {
+			if err := p.enter(t.Context(), 0, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		entered := make(chan error)
+		go func() { entered <- p.enter(t.Context(), 0, false) }()
+		for range 120 { // an hour, the last look half a minute before its end
+			p.observe(2*time.Second, 0)
+			time.Sleep(30 * time.Second)
+		}
+		p.observe(0, 0)
+		if err := <-entered; !errors.Is(err, errUnanswered) || time.Since(begun) != time.Hour+30*time.Second {
+			t.Errorf("%v after %s", err, time.Since(begun))
+		}
+	})
 }

@@ -52,6 +52,7 @@ type run struct {
 	books     *books
 	paces     map[string]*pace
 	verdicts  []Verdict // by group; its lane's until the lanes have ended
+	silent    sync.Map  // providers of which no outcome came any more
 
 	soft   context.Context // no more letters after that
 	fail   context.CancelCauseFunc
@@ -74,7 +75,7 @@ func (p *Plan) Run(ctx context.Context, observe func(Progress)) (Report, error) 
 		limiter = rate.NewLimiter(rate.Limit(p.options.Rate), 1)
 	}
 	for _, provider := range p.names {
-		r.paces[provider] = newPace(limiter, p.options)
+		r.paces[provider] = newPace(limiter, p.options, func() time.Duration { idle, _ := r.books.idle(); return idle })
 	}
 	r.books = newBooks(p, func(provider string, group int, delivered bool) { r.paces[provider].leave(group, delivered) })
 	r.phase.Store(Trying)
@@ -247,6 +248,11 @@ func (r *run) report() Report {
 	return report
 }
 
+func (r *run) isSilent(group int) bool {
+	_, silent := r.silent.Load(r.Groups[group].Provider)
+	return silent
+}
+
 func (r *run) whyNot(group int) Why {
 	switch {
 	case r.books.isStopped(group):
@@ -255,6 +261,8 @@ func (r *run) whyNot(group int) Why {
 		return TrialFailed
 	case r.verdicts[group] == Open && r.soft.Err() == nil:
 		return TrialOpen
+	case r.isSilent(group):
+		return Unanswered
 	}
 	return NotReached
 }

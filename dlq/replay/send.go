@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tokenrelay/tokenrelay/dlq"
@@ -69,20 +70,10 @@ func (n *lane) send(e *entry, l *dlq.Stored, trial bool) bool {
 	return true
 }
 
-// lookTime is how long to try to look at a letter.
-const lookTime = 30 * time.Second
-
 // stillStands looks once more before a letter goes: since it was read ahead, or
 // waited for its turn, it may have been purged, or its person erased.
 func (n *lane) stillStands(e *entry) bool {
-	spacing := backoff.NewExponentialBackOff(backoff.WithInitialInterval(50*time.Millisecond), backoff.WithMaxElapsedTime(lookTime))
-	l, err := backoff.RetryWithData(func() (*dlq.Stored, error) {
-		l, err := n.get(n.hard, e)
-		if errors.Is(err, errAnew) {
-			err = backoff.Permanent(err)
-		}
-		return l, err
-	}, backoff.WithContext(spacing, n.hard))
+	l, err := n.get(n.hard, e)
 	switch {
 	case err != nil:
 		n.putBack(e, NotReached, "")
@@ -224,7 +215,7 @@ func (r *run) remove(seq uint64) {
 
 // get reads a letter of the plan; nil when somebody has removed it.
 func (r *run) get(ctx context.Context, e *entry) (*dlq.Stored, error) {
-	l, err := r.letters.Get(ctx, e.seq)
+	l, err := patiently(ctx, func() (*dlq.Stored, error) { return r.letters.Get(ctx, e.seq) })
 	if err == nil && !r.isPlanned(e, l) {
 		err = anew(dlq.Stream)
 	}
@@ -236,4 +227,21 @@ func (r *run) get(ctx context.Context, e *entry) (*dlq.Stored, error) {
 	r.mu.Unlock()
 	r.books.note(int(e.group), func(g *GroupReport) { g.Gone++ })
 	return nil, nil
+}
+
+// lookTime is how long to try to look at a message: a broker that starts anew
+// is back sooner.
+const lookTime = 30 * time.Second
+
+// patiently asks again while there is no answer.
+func patiently[T any](ctx context.Context, ask func() (T, error)) (T, error) {
+	spacing := backoff.NewExponentialBackOff(backoff.WithInitialInterval(50*time.Millisecond), backoff.WithMaxInterval(2*time.Second),
+		backoff.WithMaxElapsedTime(lookTime))
+	return backoff.RetryWithData(func() (T, error) {
+		found, err := ask()
+		if errors.Is(err, dlq.ErrGone) || errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, nats.ErrConnectionClosed) {
+			err = backoff.Permanent(err)
+		}
+		return found, err
+	}, backoff.WithContext(spacing, ctx))
 }

@@ -30,13 +30,11 @@ func (n *lane) try() {
 			}
 			if l != nil && n.send(e, l, true) {
 				waiting[int(e.group)] = true
+				n.verdicts[e.group] = Open
 				tried[int(e.group)]++
 			}
 		}
 		n.sending.Wait() // the broker's word, of all of them
-	}
-	for group := range waiting {
-		n.verdicts[group] = Open
 	}
 	for n.judge(waiting) {
 		if !n.await() {

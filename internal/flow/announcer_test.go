@@ -73,31 +73,63 @@ func next(t *testing.T, heard *nats.Subscription) flow.Announcement {
 	return said
 }
 
-// A NATS user without the right to announce costs one line in the log, and
-// everything else that it is refused stays the worker's matter.
-func TestWhoMayNotAnnounceStops(t *testing.T) {
+// A NATS user without the right to announce costs one line in the log, and is
+// asked again now and then: rights change. Everything else that it is refused
+// stays the worker's matter.
+func TestWhoMayNotAnnounceTriesAgain(t *testing.T) {
 	t.Parallel()
-	broker := start(t, server.Options{Users: []*server.User{{Username: "worker", Password: "secret", Permissions: &server.Permissions{
-		Publish: &server.SubjectPermission{Deny: []string{"tokenrelay.>"}},
-	}}}})
+	users := func(denied ...string) []*server.User {
+		return []*server.User{{Username: "listener", Password: "secret"}, {Username: "worker", Password: "secret", Permissions: &server.Permissions{
+			Publish: &server.SubjectPermission{Deny: denied},
+		}}}
+	}
+	const other = "tokenrelay.figures.other"
+	options := server.Options{Users: users(flow.Subject, other)}
+	broker := start(t, options)
+	listener, _ := brokertest.Connect(t, broker.ClientURL(), nats.UserInfo("listener", "secret"))
+	heard, err := listener.SubscribeSync(flow.Subject)
+	if err != nil {
+		t.Fatal(err)
+	}
 	log := &book{}
 	a := flow.NewAnnouncer(flow.AnnouncerSettings{Pod: "pod-1", Every: time.Millisecond, Log: slog.New(slog.NewTextHandler(log, nil))})
-	others := make(chan error, 1)
+	refused, others := make(chan bool, 100), make(chan error, 1)
 	nc, _ := brokertest.Connect(t, broker.ClientURL(), nats.UserInfo("worker", "secret"),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			if !a.Refused(err) {
-				others <- err
+			if a.Refused(err) {
+				select {
+				case refused <- true:
+				default:
+				}
+				return
+			}
+			select {
+			case others <- err:
+			default:
 			}
 		}))
 	a.Begin()
-	a.Run(context.Background(), nc, counted) // returns by itself
-	a.End(nc, counted())
-	if err := nc.Publish("tokenrelay.figures.other", nil); err != nil {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); a.Run(ctx, nc, counted) }()
+	<-refused
+	<-refused
+	if err := nc.Publish(other, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-others; !errors.Is(err, nats.ErrPermissionViolation) {
 		t.Errorf("%v", err)
 	}
+	options.Host, options.Port, options.NoSigs, options.NoLog = "127.0.0.1", -1, true, true
+	options.Users = users(other)
+	if err := broker.ReloadOptions(&options); err != nil {
+		t.Fatal(err)
+	}
+	if said := next(t, heard); said.Pod != "pod-1" {
+		t.Errorf("%+v", said)
+	}
+	cancel()
+	<-ended
 	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "level=WARN") || !strings.Contains(text, "subject=tokenrelay.figures") {
 		t.Errorf("the log has\n%s", text)
 	}

@@ -13,8 +13,8 @@ const (
 	// Bounds of what is heard and not looked at yet.
 	mostUnread      = 2 * mostPods
 	mostUnreadBytes = 4 << 20
-	// deafRounds is how long a watch that may not listen waits before it tries
-	// again: rights change while it runs.
+	// deafRounds is how long one that may not listen, or not announce, waits
+	// before it tries again: rights change while it runs.
 	deafRounds = 30
 )
 
