@@ -85,7 +85,7 @@ func (p *Plan) weigh(ctx context.Context) error {
 // letter went too, and the next run sees what has become of it.
 func (p *Plan) proves(ctx context.Context, by claim, proof uint64, l *dlq.Stored) (bool, error) {
 	if by == leftover {
-		later, err := patiently(ctx, func() (*dlq.Stored, error) { return p.letters.Get(ctx, proof) })
+		later, err := patiently(ctx, func(ctx context.Context) (*dlq.Stored, error) { return p.letters.Get(ctx, proof) })
 		if err != nil {
 			return false, err
 		}
@@ -96,7 +96,7 @@ func (p *Plan) proves(ctx context.Context, by claim, proof uint64, l *dlq.Stored
 	if err != nil {
 		return false, nil //nolint:nilerr // what cannot be replayed was not replayed as this
 	}
-	stored, err := patiently(ctx, func() (*jetstream.RawStreamMsg, error) { return p.events.GetMsg(ctx, proof) })
+	stored, err := patiently(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) { return p.events.GetMsg(ctx, proof) })
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return false, nil
 	}

@@ -215,7 +215,7 @@ func (r *run) remove(seq uint64) {
 
 // get reads a letter of the plan; nil when somebody has removed it.
 func (r *run) get(ctx context.Context, e *entry) (*dlq.Stored, error) {
-	l, err := patiently(ctx, func() (*dlq.Stored, error) { return r.letters.Get(ctx, e.seq) })
+	l, err := patiently(ctx, func(ctx context.Context) (*dlq.Stored, error) { return r.letters.Get(ctx, e.seq) })
 	if err == nil && !r.isPlanned(e, l) {
 		err = anew(dlq.Stream)
 	}
@@ -229,16 +229,21 @@ func (r *run) get(ctx context.Context, e *entry) (*dlq.Stored, error) {
 	return nil, nil
 }
 
-// lookTime is how long to try to look at a message: a broker that starts anew
-// is back sooner.
-const lookTime = 30 * time.Second
+// How long to try to look at a message, and how long one try may take: a
+// broker that starts anew is back sooner, but what it was asked before is lost.
+const (
+	lookTime = 30 * time.Second
+	askTime  = 5 * time.Second
+)
 
 // patiently asks again while there is no answer.
-func patiently[T any](ctx context.Context, ask func() (T, error)) (T, error) {
+func patiently[T any](ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
 	spacing := backoff.NewExponentialBackOff(backoff.WithInitialInterval(50*time.Millisecond), backoff.WithMaxInterval(2*time.Second),
 		backoff.WithMaxElapsedTime(lookTime))
 	return backoff.RetryWithData(func() (T, error) {
-		found, err := ask()
+		bounded, cancel := context.WithTimeout(ctx, askTime)
+		defer cancel()
+		found, err := ask(bounded)
 		if errors.Is(err, dlq.ErrGone) || errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, nats.ErrConnectionClosed) {
 			err = backoff.Permanent(err)
 		}
