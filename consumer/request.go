@@ -141,13 +141,15 @@ func (r *request) sending() bool {
 
 // drain ends the subscription at the server, and takes what it had sent.
 func (r *request) drain(sub *nats.Subscription, take func(*Message)) (got int) {
-	closed := make(chan struct{})
-	sub.SetClosedHandler(func(string) { close(closed) })
+	closed, end := context.WithCancel(context.Background())
+	defer end()
+	// The client may tell twice, where the connection breaks at this moment.
+	sub.SetClosedHandler(func(string) { end() })
 	if r.c.nc.IsConnected() && sub.Drain() == nil {
 		limit := time.NewTimer(drainWithin)
 		defer limit.Stop()
 		select {
-		case <-closed:
+		case <-closed.Done():
 		case <-limit.C:
 		}
 	}
