@@ -47,7 +47,6 @@ const (
 	prefix            = "Dlq-"
 	originalPrefix    = "Dlq-Original-"
 	brokerPrefix      = "Nats-"
-	outcomeReply      = "Outcome-Reply"
 	headersLeftOut    = "Dlq-Original-Headers-Left-Out"
 	maxReasonBytes    = 256
 	maxHistoryEntries = 20
@@ -165,7 +164,7 @@ func (l *Letter) message(withOriginals bool) *nats.Msg {
 func copyOriginals(to, from nats.Header) {
 	for key, values := range from {
 		switch {
-		case hasPrefixFold(key, prefix), strings.EqualFold(key, outcomeReply):
+		case hasPrefixFold(key, prefix), strings.EqualFold(key, publisher.OutcomeReplyHeader):
 		case !publisher.CanWriteHeader(key):
 			to.Set(headersLeftOut, "true") // or no letter of it could ever be stored
 		case hasPrefixFold(key, brokerPrefix), isClientsOwn(key):

@@ -41,10 +41,10 @@ func (f *dryRunnerFlag) worker(nats config.NATS) config.Worker {
 }
 
 // dryRun says what would happen, and asks where somebody can be asked.
-func (c *replayCommand) dryRun(ctx context.Context, std streams, d *link, plan *replay.Plan) error {
+func (c *replayCommand) dryRun(ctx context.Context, std streams, link *link, plan *replay.Plan) error {
 	ask := map[string]replay.Ask{}
 	if c.CleverTap.Account.HasCredentials() {
-		asker, err := newAsker(ctx, c.CleverTap.worker(c.NATS), d.js)
+		asker, err := newAsker(ctx, c.CleverTap.worker(c.NATS), link.js)
 		if err != nil {
 			return err
 		}

@@ -171,29 +171,24 @@ func TestBrowserConsoleFrozen(t *testing.T) {
 	tab.WaitText("#groups-head", "2 letters in 2 groups")
 }
 
-// So is one that has not said a word to this page yet.
+// So is one that has not said a word to this page yet; a connection that lies
+// dead somewhere between does not keep the page from one that answers on others.
 func TestBrowserConsoleFrozenAtOnce(t *testing.T) {
 	t.Parallel()
-	w, g, tab := behindGlass(t)
-	g.freezeAt("GET /live")
-	tab.Click("button >> Log in")
-	tab.Wait("#lost:not([hidden])")
-	g.weather().thaw()
-	tab.Gone("#lost:not([hidden])")
-	w.Die(dead("clevertap", "531", stale, "late")...)
-	tab.WaitText("#groups-head", "1 letter in 1 group")
-}
-
-// A connection that lies dead somewhere between does not keep the page from a
-// console that answers on others.
-func TestBrowserConsoleBackOnAnotherLine(t *testing.T) {
-	t.Parallel()
-	w, g, tab := behindGlass(t)
-	g.freezeAt("GET /live")
-	tab.Click("button >> Log in")
-	tab.Wait("#lost:not([hidden])")
-	g.change()
-	tab.Gone("#lost:not([hidden])")
-	w.Die(dead("clevertap", "531", stale, "late")...)
-	tab.WaitText("#groups-head", "1 letter in 1 group")
+	for name, goOn := range map[string]func(*glass){
+		"it thaws":             func(g *glass) { g.weather().thaw() },
+		"back on another line": (*glass).change,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, g, tab := behindGlass(t)
+			g.freezeAt("GET /live")
+			tab.Click("button >> Log in")
+			tab.Wait("#lost:not([hidden])")
+			goOn(g)
+			tab.Gone("#lost:not([hidden])")
+			w.Die(dead("clevertap", "531", stale, "late")...)
+			tab.WaitText("#groups-head", "1 letter in 1 group")
+		})
+	}
 }

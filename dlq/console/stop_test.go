@@ -9,9 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/internal/broker/brokertest"
-	"github.com/tokenrelay/tokenrelay/internal/lettertest"
 )
 
 // Hasty lets a console wait for a request a moment only. It is not started yet.
@@ -59,12 +57,7 @@ func TestStopTellsOfAJob(t *testing.T) {
 // An export that is stopped blames nothing else.
 func TestStoppedExport(t *testing.T) {
 	t.Parallel()
-	w := lettertest.New(t)
-	w.Die(dlq.Letter{Provider: "courier", Code: "http_400", Reason: "refused", Body: []byte("{}")})
-	letters, err := dlq.Open(t.Context(), w.Broker.JS)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, letters := oneLetter(t)
 	export := &exportTask{chosen: chosen{letters: letters}, out: io.Discard, cutOff: func() {}}
 	if found, err := export.look(t.Context()); err != nil || found.Total != 1 {
 		t.Fatalf("%+v, %v", found, err)

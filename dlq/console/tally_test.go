@@ -38,16 +38,23 @@ func TestRestAfter(t *testing.T) {
 	}
 }
 
-// A pass that takes too long says so and blames nobody; what was counted before
-// it stands.
-func TestACountThatTakesTooLong(t *testing.T) {
-	t.Parallel()
+// oneLetter is a stream with a single letter.
+func oneLetter(t *testing.T) (*lettertest.World, *dlq.Reader) {
+	t.Helper()
 	w := lettertest.New(t)
 	w.Die(dlq.Letter{Provider: "courier", Code: "http_400", Reason: "refused", Body: []byte("{}")})
 	letters, err := dlq.Open(t.Context(), w.Broker.JS)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return w, letters
+}
+
+// A pass that takes too long says so and blames nobody; what was counted before
+// it stands.
+func TestACountThatTakesTooLong(t *testing.T) {
+	t.Parallel()
+	w, letters := oneLetter(t)
 	counts := newTally(letters)
 	seen, err := counts.look(t.Context(), dlq.Extent{})
 	if now := counts.now(); err != nil || seen.Letters != 1 || now.Total != 1 || now.Err != "" {

@@ -22,7 +22,7 @@ type chosen struct {
 }
 
 func (c *chosen) count(ctx context.Context) (rows []row, err error) {
-	if c.extent, err = c.letters.Extent(ctx); err != nil || c.extent.Last == 0 {
+	if c.extent, err = c.letters.Extent(ctx); err != nil {
 		return nil, err
 	}
 	groups, err := c.letters.Groups(ctx, c.filter, c.extent.Last)

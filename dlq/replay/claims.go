@@ -140,7 +140,7 @@ func (r *run) conclude() {
 // miss settles a letter that was not sent: where its turn came it was not there.
 // Somebody removed it, maybe the run that had replayed it already.
 func (r *run) miss(e *entry) {
-	if r.soft.Err() == nil && r.mayGo(int(e.group)) && !r.isSilent(int(e.group)) {
+	if r.soft.Err() == nil && r.mayGo(int(e.group)) {
 		e.state = gone
 		r.books.note(int(e.group), func(g *GroupReport) { g.Gone++ })
 		return

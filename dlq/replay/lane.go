@@ -57,7 +57,7 @@ func (n *lane) feed() {
 		}
 		if err := n.pace.enter(n.soft, int(e.group), false); err != nil {
 			if errors.Is(err, errUnanswered) {
-				n.silent.Store(n.provider, true)
+				n.giveUp()
 			}
 			return
 		}
@@ -66,6 +66,18 @@ func (n *lane) feed() {
 			continue
 		}
 		n.send(e, l, false)
+	}
+}
+
+// giveUp leaves what would still go.
+func (n *lane) giveUp() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for i := range n.entries {
+		e := &n.entries[i]
+		if e.goes() && n.Groups[e.group].Provider == n.provider && n.mayGo(int(e.group)) {
+			e.leave(Unanswered)
+		}
 	}
 }
 

@@ -105,9 +105,6 @@ func Prepare(ctx context.Context, js jetstream.JetStream, letters *dlq.Reader, o
 	if p.extent, err = letters.Extent(ctx); err != nil {
 		return nil, err
 	}
-	if p.extent.Last == 0 {
-		return p, nil
-	}
 	if err := p.readLetters(ctx); err != nil {
 		return nil, err
 	}

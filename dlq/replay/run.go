@@ -52,7 +52,6 @@ type run struct {
 	books     *books
 	paces     map[string]*pace
 	verdicts  []Verdict // by group; its lane's until the lanes have ended
-	silent    sync.Map  // providers of which no outcome came any more
 
 	soft   context.Context // no more letters after that
 	fail   context.CancelCauseFunc
@@ -248,11 +247,6 @@ func (r *run) report() Report {
 	return report
 }
 
-func (r *run) isSilent(group int) bool {
-	_, silent := r.silent.Load(r.Groups[group].Provider)
-	return silent
-}
-
 func (r *run) whyNot(group int) Why {
 	switch {
 	case r.books.isStopped(group):
@@ -261,8 +255,6 @@ func (r *run) whyNot(group int) Why {
 		return TrialFailed
 	case r.verdicts[group] == Open && r.soft.Err() == nil:
 		return TrialOpen
-	case r.isSilent(group):
-		return Unanswered
 	}
 	return NotReached
 }
