@@ -26,7 +26,7 @@ type Info struct {
 func Read() Info {
 	info := Info{Version: "(devel)", GoVersion: runtime.Version()}
 	if read, ok := debug.ReadBuildInfo(); ok {
-		info.take(read)
+		info = info.with(read)
 	}
 	if version != "" {
 		info.Version = version
@@ -37,7 +37,8 @@ func Read() Info {
 	return info
 }
 
-func (i *Info) take(read *debug.BuildInfo) {
+// with adds what the Go tool wrote.
+func (i Info) with(read *debug.BuildInfo) Info {
 	if read.Main.Version != "" {
 		i.Version = read.Main.Version
 	}
@@ -49,6 +50,7 @@ func (i *Info) take(read *debug.BuildInfo) {
 			i.Revision += "-dirty"
 		}
 	}
+	return i
 }
 
 // String is the line that --version prints after the command's name.

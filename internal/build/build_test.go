@@ -5,13 +5,13 @@ import (
 	"testing"
 )
 
-func TestTake(t *testing.T) {
+func TestInfo(t *testing.T) {
 	t.Parallel()
 	info := Info{Version: "(devel)", GoVersion: "go1.26.0"}
 	if got, want := info.String(), "(devel) (revision unknown, go1.26.0)"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	info.take(&debug.BuildInfo{
+	info = info.with(&debug.BuildInfo{
 		Main:     debug.Module{Version: "v1.2.3"},
 		Settings: []debug.BuildSetting{{Key: "vcs.modified", Value: "true"}, {Key: "vcs.revision", Value: "abc"}},
 	})
