@@ -90,6 +90,9 @@ func NewDesk(s Settings) *Desk {
 	}
 	d.Log = s.Log.With("provider", d.name)
 	d.lot = newParkingLot(maxParked, d.singles)
+	if s.Permits != nil {
+		d.metrics.permitsCap.Set(float64(s.Senders))
+	}
 	return d
 }
 
