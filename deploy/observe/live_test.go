@@ -19,7 +19,6 @@ import (
 	"github.com/nats-io/nats.go"
 	promapi "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 )
 
 // unused are the metrics that no panel and no rule asks for, and why.
@@ -59,10 +58,10 @@ func TestQueriesOfARunningWorker(t *testing.T) {
 		}
 		return nil
 	})
-	t.Run("variables", func(t *testing.T) { p.checkVariables(t) })
-	t.Run("rules", func(t *testing.T) { p.checkRules(t) })
-	t.Run("metrics", func(t *testing.T) { p.checkMetrics(t, queries) })
-	t.Run("broken queries", func(t *testing.T) { p.checkBroken(t, began) })
+	p.checkVariables(t)
+	p.checkRules(t)
+	p.checkMetrics(t, queries)
+	p.checkBroken(t, began)
 }
 
 // problems are what is wrong with a query where Prometheus knows the metrics.
@@ -82,7 +81,7 @@ func (p prom) problems(ctx context.Context, q query, provider string, began time
 		}
 		maps.Copy(known, own)
 		for _, m := range u.LabelMatchers {
-			if m.Name != labels.MetricName && !own[model.LabelName(m.Name)] && m.Value != ".*" {
+			if m.Name != model.MetricNameLabel && !own[model.LabelName(m.Name)] && m.Value != ".*" {
 				say("%s has no label %s", u.Name, m.Name)
 			}
 		}

@@ -47,7 +47,7 @@ func fleet() *dashboard.DashboardBuilder {
 			about:   "Share of the time in which no event waited for over 5 minutes. The objective is 99 %. Needs the recording rules.",
 			queries: []query{{`1 - max by (provider) (avg_over_time(tokenrelay:backlog_late:bool{<fleet>}[3d]))`, "{{provider}}"}},
 		}.tile().Thresholds(dashboard.NewThresholdsConfigBuilder().Mode(dashboard.ThresholdsModeAbsolute).Steps(
-			[]dashboard.Threshold{{Color: "red"}, {Value: cog.ToPtr(0.99), Color: "green"}}))).
+			[]dashboard.Threshold{{Color: "red"}, {Value: new(0.99), Color: "green"}}))).
 		WithPanel(panel{
 			title: "Alerts", unit: units.NoUnit, width: 12,
 			about:   "Alerts of tokenrelay that are pending or firing. Each name is explained in the runbook's first table.",

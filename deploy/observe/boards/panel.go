@@ -42,7 +42,8 @@ func (p panel) tile() *stat.PanelBuilder {
 		Thresholds(thresholds(p.limits)).Mappings([]dashboard.ValueMapping{unknown()}).NoValue("no data").
 		// The very last value: with "last not null" an unknown one would show as the one before.
 		ReduceOptions(common.NewReduceDataOptionsBuilder().Calcs([]string{"last"})).
-		ColorMode(common.BigValueColorModeBackground).GraphMode(common.BigValueGraphModeNone).TextMode(common.BigValueTextModeValueAndName)
+		ColorMode(common.BigValueColorModeBackground).GraphMode(common.BigValueGraphModeNone).TextMode(common.BigValueTextModeValueAndName).
+		Orientation(common.VizOrientationAuto).ColorScheme(colors(dashboard.FieldColorModeIdThresholds))
 	for i, q := range p.queries {
 		b.WithTarget(p.target(i, q).Instant())
 	}
@@ -53,8 +54,8 @@ func (p panel) tile() *stat.PanelBuilder {
 func (p panel) lines() *timeseries.PanelBuilder {
 	b := timeseries.NewPanelBuilder().Title(p.title).Description(p.about).Unit(p.unit).Datasource(source()).
 		Span(p.width).Height(graphHeight).Links(p.links()).Min(0).
-		LineWidth(1.5).FillOpacity(8).ShowPoints(common.VisibilityModeNever).
-		Legend(legend()).Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending)).
+		ColorScheme(colors(dashboard.FieldColorModeIdPaletteClassic)).LineWidth(1.5).FillOpacity(8).ShowPoints(common.VisibilityModeNever).
+		Legend(legend()).Tooltip(tooltip()).
 		Thresholds(thresholds(p.limits))
 	if len(p.limits) > 0 {
 		b.ThresholdsStyle(common.NewGraphThresholdsStyleConfigBuilder().Mode(common.GraphThresholdsStyleModeDashed))
@@ -74,7 +75,7 @@ func (p panel) stack() *timeseries.PanelBuilder {
 func (p panel) timeline() *statetimeline.PanelBuilder {
 	b := statetimeline.NewPanelBuilder().Title(p.title).Description(p.about).Unit(p.unit).Datasource(source()).
 		Span(p.width).Height(graphHeight).Links(p.links()).
-		Thresholds(thresholds(p.limits)).Mappings(held()).
+		Thresholds(thresholds(p.limits)).Mappings(held()).ColorScheme(colors(dashboard.FieldColorModeIdThresholds)).Tooltip(tooltip()).
 		MergeValues(true).ShowValue(common.VisibilityModeAuto).RowHeight(0.85).
 		Legend(common.NewVizLegendOptionsBuilder().DisplayMode(common.LegendDisplayModeList).Placement(common.LegendPlacementBottom).ShowLegend(true))
 	for i, q := range p.queries {
@@ -117,6 +118,14 @@ func (p panel) links() []cog.Builder[dashboard.DashboardLink] {
 func legend() *common.VizLegendOptionsBuilder {
 	return common.NewVizLegendOptionsBuilder().DisplayMode(common.LegendDisplayModeTable).Placement(common.LegendPlacementBottom).
 		ShowLegend(true).Calcs([]string{"last", "max"})
+}
+
+func tooltip() *common.VizTooltipOptionsBuilder {
+	return common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending)
+}
+
+func colors(mode dashboard.FieldColorModeId) *dashboard.FieldColorBuilder {
+	return dashboard.NewFieldColorBuilder().Mode(mode)
 }
 
 // thresholds begin with a base; without limits nothing is good or bad.
