@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/event"
+	"github.com/tokenrelay/tokenrelay/internal/broker"
 )
 
 const (
@@ -58,7 +59,7 @@ func startCluster(ctx context.Context, n *nursery, dir string) (_ *cluster, err 
 	if _, err := os.Stat(filepath.Join(dir, streamsDir)); err == nil {
 		return nil, fmt.Errorf("%s holds the streams of another run: name another folder", dir)
 	}
-	ports, err := freePorts(2 * replicas)
+	ports, err := broker.FreePorts(2 * replicas)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +72,8 @@ func startCluster(ctx context.Context, n *nursery, dir string) (_ *cluster, err 
 	for i := range replicas {
 		name := "n" + strconv.Itoa(i)
 		c.nodes = append(c.nodes, &node{config: nodeConfig{
-			Name: name, Dir: filepath.Join(dir, streamsDir, name), Client: ports[i], Route: ports[replicas+i], Routes: ports[replicas:],
+			Name: name, Dir: filepath.Join(dir, streamsDir, name), Client: ports[i],
+			Routes: slices.Concat(ports[replicas+i:], ports[replicas:replicas+i]),
 		}})
 		if err := c.start(i); err != nil {
 			return nil, err
@@ -202,22 +204,4 @@ func (c *cluster) close() {
 			n.process.kill()
 		}
 	}
-}
-
-// freePorts finds ports below those that systems hand out for outgoing
-// connections: one of those could be taken while its server is away.
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range 50 * n {
-		port := 20_000 + rand.N(12_000)
-		listener, err := net.Listen("tcp", net.JoinHostPort(loopback, strconv.Itoa(port)))
-		if err != nil {
-			continue
-		}
-		defer listener.Close() // all at the end, so that each is found once
-		if ports = append(ports, port); len(ports) == n {
-			return ports, nil
-		}
-	}
-	return nil, errors.New("no free ports from 20000 to 32000")
 }

@@ -63,7 +63,7 @@ var rules = map[string]rule{
 	},
 	"internal/bench":       {"consumer event internal/broker", "nats", "measures processes from outside; what a worker does inside it refuses to know"},
 	"internal/e2e":         {"", "", "tests only"},
-	"internal/chaos":       {"consumer event publisher sandbox", "nats nats-server toxiproxy", "looks at a fleet of processes from outside"},
+	"internal/chaos":       {"consumer event internal/broker publisher sandbox", "nats toxiproxy", "looks at a fleet of processes from outside"},
 	"internal/bench/fleet": {"consumer event internal/broker", "nats", "measures processes from outside"},
 	"internal/bench/loop":  {"", "nats sync", "the plainest loop that one would write: nothing of ours may make it faster or slower"},
 
