@@ -24,10 +24,6 @@ import (
 const (
 	replicas = 3
 
-	// ackWait is the consumers', instead of the declared 60 s: as much longer
-	// than the lease, so that what a dead pod held comes back within the run.
-	ackWait = 2 * lease
-
 	clusterStart = 2 * time.Minute // most time for a cluster to take streams
 	streamsDir   = "jetstream"
 
@@ -40,6 +36,7 @@ type cluster struct {
 	nursery *nursery
 	self    string // path of this binary
 	logDir  string
+	ackWait time.Duration // the consumers', where it is not the declared one
 	nodes   []*node
 	conn    *nats.Conn // the harness's own, past the proxies
 	js      jetstream.JetStream
@@ -51,7 +48,7 @@ type node struct {
 }
 
 // startCluster returns when streams, consumers and bucket are there.
-func startCluster(ctx context.Context, n *nursery, dir string) (_ *cluster, err error) {
+func startCluster(ctx context.Context, n *nursery, dir string, ackWait time.Duration) (_ *cluster, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -63,7 +60,7 @@ func startCluster(ctx context.Context, n *nursery, dir string) (_ *cluster, err 
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{nursery: n, self: self, logDir: dir}
+	c := &cluster{nursery: n, self: self, logDir: dir, ackWait: ackWait}
 	defer func() {
 		if err != nil {
 			c.close()
@@ -105,7 +102,7 @@ func (c *cluster) url() string {
 func (n *node) addr() string { return net.JoinHostPort(loopback, strconv.Itoa(n.config.Client)) }
 func (n *node) url() string  { return "nats://" + n.addr() }
 
-// declare makes what the workers would make, and shortens the ack wait.
+// declare makes what the workers would make.
 func (c *cluster) declare(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*askTimeout)
 	defer cancel()
@@ -120,13 +117,16 @@ func (c *cluster) declare(ctx context.Context) (err error) {
 	if _, err = consumer.Ensure(ctx, c.js, consumer.Topology{Replicas: replicas, Provision: true, Providers: event.Providers()}); err != nil {
 		return err
 	}
+	if c.ackWait == 0 {
+		return nil
+	}
 	for _, provider := range event.Providers() {
 		current, err := c.js.Consumer(ctx, consumer.EventsStream, provider)
 		if err != nil {
 			return err
 		}
 		config := current.CachedInfo().Config
-		config.AckWait = ackWait
+		config.AckWait = c.ackWait
 		if _, err := c.js.UpdateConsumer(ctx, consumer.EventsStream, config); err != nil {
 			return err
 		}
@@ -177,6 +177,9 @@ func (c *cluster) stop(i int, atOnce bool) error {
 	}
 	return p.term(20 * time.Second)
 }
+
+// signal stops a server's process, or lets it go on.
+func (c *cluster) signal(i int, s syscall.Signal) error { return c.nodes[i].process.signal(s) }
 
 // stillUp reports the servers that ended by themselves.
 func (c *cluster) stillUp() error {
