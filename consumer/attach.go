@@ -45,7 +45,7 @@ func (c *Consumer) attach(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		return err
+		return notYet(err)
 	}
 	if old := c.at.Swap(&at.attachment); old != nil && !old.created.Equal(at.created) {
 		c.log.WarnContext(ctx, "stream was made anew: what is held of the old one is let go", "held", c.alive.size())
