@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/event"
 )
 
@@ -55,6 +56,9 @@ func TestSeriesExistFromTheStart(t *testing.T) {
 			})
 		}
 	}
+	if clevertap, courier := have.of(t, "permits_cap", event.CleverTap), have.of(t, "permits_cap", event.Courier); clevertap != 3 || courier != 0 {
+		t.Errorf("the caps are %v and %v, want 3 and none", clevertap, courier)
+	}
 	build := 0
 	for series := range have {
 		if strings.HasPrefix(series, "build_info{") {
@@ -97,6 +101,12 @@ func TestOutcomesAddUp(t *testing.T) {
 		if delivered := m.of(t, "events_total", provider, `outcome="delivered"`); int(delivered) != w.report(provider).Accepted {
 			t.Errorf("%s: %v delivered and %d accepted", provider, delivered, w.report(provider).Accepted)
 		}
+		eventually(t, "the fleet's figures know the letters", func() bool {
+			now := p.metrics()
+			return now.of(t, "letters", provider) == dead && now.of(t, "oldest_letter_seconds", provider) > 0 &&
+				now.of(t, "letters_max_age_seconds", provider) == consumer.DefaultLettersMaxAge.Seconds() &&
+				now.of(t, "events_max_age_seconds", provider) == consumer.DefaultMaxAge.Seconds()
+		})
 		if n := m.of(t, "delivery_latency_seconds_count", provider, `source="live"`); n != m.of(t, "events_total", provider, `outcome="delivered"`) {
 			t.Errorf("%s: %v latencies", provider, n)
 		}
