@@ -32,7 +32,15 @@ func Topology(s config.Worker, force bool) consumer.Topology {
 	}
 }
 
-func newProvider(name string, s config.Worker) (providers.Provider, error) {
+// account is a provider whose passcode or key can be rotated.
+type account interface {
+	providers.Provider
+	// Renew puts another passcode or key to use, from the next call on. Its
+	// error says why no call could carry it; the former one then stays in use.
+	Renew(secret string) error
+}
+
+func newAccount(name string, s config.Worker) (account, error) {
 	switch name {
 	case event.CleverTap:
 		return NewCleverTap(s)

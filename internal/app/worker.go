@@ -27,6 +27,7 @@ import (
 	"github.com/tokenrelay/tokenrelay/internal/fleet"
 	"github.com/tokenrelay/tokenrelay/internal/flow"
 	"github.com/tokenrelay/tokenrelay/internal/ops"
+	"github.com/tokenrelay/tokenrelay/internal/reread"
 	"github.com/tokenrelay/tokenrelay/providers"
 )
 
@@ -43,6 +44,7 @@ type Worker struct {
 	board     *fleet.Board
 	announcer *flow.Announcer
 	refusals  *refusals
+	files     reread.Watch
 
 	stop, work             context.Context
 	stopPulling, stopCalls context.CancelFunc
@@ -62,10 +64,15 @@ func New(settings config.Worker, force bool, log *slog.Logger) *Worker {
 		registry: ops.NewRegistry(), readiness: &ops.Readiness{}, desks: map[string]*delivery.Desk{},
 	}
 	w.refusals = newRefusals(log)
+	w.files.Log = log
 	w.announcer = flow.NewAnnouncer(flow.AnnouncerSettings{Pod: w.self, Version: build.Read().Version, Log: log})
 	w.server = ops.NewServer(settings.HTTP.Addr, w.readiness, w.registry, log)
 	return w
 }
+
+// RereadAt lets each signal read the files of secrets, keys and certificates
+// again, at once. It is for before Start.
+func (w *Worker) RereadAt(signals <-chan os.Signal) { w.files.Signals = signals }
 
 // podName is the host's name, which a platform makes the pod's, and something
 // of this start's own.
@@ -152,11 +159,12 @@ func (w *Worker) Start(ctx context.Context) error {
 	sources := map[string]ops.Source{}
 	var maxAge time.Duration
 	for _, name := range w.settings.Providers.Names {
-		provider, err := newProvider(name, w.settings)
+		provider, err := newAccount(name, w.settings)
 		if err != nil {
 			return err
 		}
 		w.providers = append(w.providers, provider)
+		w.follow(helping, provider, holds)
 		events, err := await(ctx, waiting, func(ctx context.Context) (*consumer.Consumer, error) {
 			return consumer.Open(ctx, js, name, consumer.Options{Log: w.log, Topology: topology})
 		})
@@ -178,6 +186,10 @@ func (w *Worker) Start(ctx context.Context) error {
 	fleetFigures := ops.NewFigures(ops.FiguresOptions{Sources: sources, MaxAge: maxAge, Log: w.log})
 	w.registry.MustRegister(fleetFigures)
 	w.helpers.Go(func() { fleetFigures.Run(helping) })
+	for _, file := range w.settings.NATS.Files() {
+		w.files.Add(file, nil) // the connection asks for it
+	}
+	w.helpers.Go(func() { w.files.Run(helping) })
 	w.helpers.Go(func() { w.announcer.Run(helping, conn, w.counted) })
 	w.readiness.SetStarted()
 	w.log.Info("worker is ready", "pod", w.self)
