@@ -23,10 +23,18 @@ type commandLine struct {
 	Sample int        `default:"0" min:"0" max:"1000000" help:"Publish that many sample events, refused and invalid ones among them."`
 	Once   bool       `help:"End when the sample is settled, with a summary."`
 	Data   string     `placeholder:"DIR" help:"Keep the streams there; without it they are gone at the end."`
-	Into   string     `placeholder:"URL" help:"Publish the sample to the NATS server there, a few events a second, and start nothing here."`
+	Into   string     `env:"DEMO_INTO" placeholder:"URL" help:"Publish the sample to the NATS server there, a few events a second, and start nothing here."`
 	Rate   int        `default:"5" min:"1" max:"1000" help:"Events a second, with --into."`
 	Health bool       `help:"Ask the demo that runs on this host whether it does; exit 1 when it does not."`
 	Log    config.Log `embed:""`
+}
+
+// AfterApply checks what kong's tags cannot say.
+func (c *commandLine) AfterApply(check *config.Check) error {
+	if c.Into == "" && check.Given("--rate") {
+		check.Problem("DEMO_INTO", "not set", "must be given together with --rate")
+	}
+	return nil
 }
 
 // usualHTTP is where health and metrics are, unless the port is taken.

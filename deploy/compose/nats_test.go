@@ -1,6 +1,7 @@
 package compose_test
 
 import (
+	flagset "flag"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -13,45 +14,48 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// serverConfig is the file of this machine that a service's server reads; empty
-// when the service has no such file.
-func serverConfig(s types.ServiceConfig) string {
-	flag := slices.Index(s.Command, "--config")
-	if flag < 0 || flag+1 >= len(s.Command) {
-		return ""
-	}
-	mounted := slices.IndexFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool { return v.Target == s.Command[flag+1] })
+// options are those of a service's server, by its command and the file of this
+// machine that is mounted where the command says.
+func options(t *testing.T, s types.ServiceConfig) *server.Options {
+	t.Helper()
+	args := slices.Clone(s.Command[1:])
+	flag := slices.Index(args, "--config")
+	mounted := slices.IndexFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool { return v.Target == args[flag+1] })
 	if mounted < 0 {
-		return ""
+		return nil // it would end at once
 	}
-	return s.Volumes[mounted].Source
+	args[flag+1] = s.Volumes[mounted].Source
+	parsed, err := server.ConfigureOptions(flagset.NewFlagSet(s.Name, flagset.ContinueOnError), args, nil, nil, nil)
+	if err != nil {
+		t.Fatalf("%s: %v", s.Name, err)
+	}
+	return parsed
 }
 
 func TestOneServerSyncsWhatItWrites(t *testing.T) {
 	t.Parallel()
-	options := process(t, load(t, nil).Services["nats"])
-	if !options.JetStream || !options.SyncAlways || options.HTTPPort != 8222 || options.Port != 4222 || options.Cluster.Port != 0 {
-		t.Errorf("JetStream %t, sync %t, monitoring on %d, clients on %d, cluster on %d",
-			options.JetStream, options.SyncAlways, options.HTTPPort, options.Port, options.Cluster.Port)
+	is := options(t, load(t, nil).Services["nats"])
+	if !is.JetStream || !is.SyncAlways || is.HTTPPort != 8222 || is.Port != 4222 || is.Cluster.Port != 0 || !strings.HasPrefix(is.StoreDir, "/data/") {
+		t.Errorf("JetStream %t, sync %t, monitoring on %d, clients on %d, cluster on %d, store %s",
+			is.JetStream, is.SyncAlways, is.HTTPPort, is.Port, is.Cluster.Port, is.StoreDir)
 	}
 }
 
 func TestThreeServersAreOneCluster(t *testing.T) {
 	t.Parallel()
 	project := load(t, []string{"cluster"}, "STREAM_REPLICAS=3")
-	alone := process(t, load(t, nil).Services["nats"])
+	alone := options(t, load(t, nil).Services["nats"])
 	for _, name := range []string{"nats", "nats-2", "nats-3"} {
 		s := project.Services[name]
-		options := process(t, s)
-		if !options.SyncAlways || options.HTTPPort != 8222 || len(options.Routes) != 3 || options.StoreDir == alone.StoreDir {
-			t.Errorf("%s: sync %t, monitoring on %d, %d routes, store %s", name, options.SyncAlways, options.HTTPPort, len(options.Routes), options.StoreDir)
+		is := options(t, s)
+		if !is.JetStream || !is.SyncAlways || is.HTTPPort != 8222 || len(is.Routes) != 3 || is.StoreDir == alone.StoreDir {
+			t.Errorf("%s: JetStream %t, sync %t, monitoring on %d, %d routes, store %s", name, is.JetStream, is.SyncAlways, is.HTTPPort, len(is.Routes), is.StoreDir)
 		}
 		// Clients find each by the one name, the others find it by its own.
-		own := s.Command[slices.Index(s.Command, "--name")+1]
 		names := append([]string{name}, s.Networks["default"].Aliases...)
-		if !slices.Contains(names, "nats") || !slices.Contains(names, own) ||
-			!slices.ContainsFunc(options.Routes, func(route *url.URL) bool { return route.Hostname() == own }) {
-			t.Errorf("%s is called %q, its server %s, routes lead to %v", name, names, own, options.Routes)
+		if !slices.Contains(names, "nats") || !slices.Contains(names, is.ServerName) ||
+			!slices.ContainsFunc(is.Routes, func(route *url.URL) bool { return route.Hostname() == is.ServerName }) {
+			t.Errorf("%s is called %q, its server %s, routes lead to %v", name, names, is.ServerName, is.Routes)
 		}
 	}
 	if got := *project.Services["worker"].Environment["STREAM_REPLICAS"]; got != "3" {
@@ -65,9 +69,21 @@ func TestProfileClusterAloneRunsNoLoneServers(t *testing.T) {
 	t.Parallel()
 	project := load(t, []string{"cluster"})
 	for _, name := range []string{"nats-2", "nats-3"} {
-		if file := serverConfig(project.Services[name]); file != "" {
-			t.Errorf("%s would run with %s", name, file)
+		if options(t, project.Services[name]) != nil {
+			t.Errorf("%s would run alone", name)
 		}
+	}
+}
+
+// Real providers never get the sample that waits in the fakes' store.
+func TestAccountsHaveStoresOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	stores := map[string]bool{}
+	for _, env := range [][]string{nil, {"WORKER_ENV=.env.example"}, {"STREAM_REPLICAS=3"}, {"STREAM_REPLICAS=3", "WORKER_ENV=.env.example"}} {
+		stores[options(t, load(t, nil, env...).Services["nats"]).StoreDir] = true
+	}
+	if len(stores) != 4 {
+		t.Errorf("stores %v", stores)
 	}
 }
 
@@ -87,13 +103,4 @@ func TestServerIsTheOneThatIsTested(t *testing.T) {
 			t.Errorf("%s runs %s; the tests run %s", name, s.Image, version[1])
 		}
 	}
-}
-
-func process(t *testing.T, s types.ServiceConfig) *server.Options {
-	t.Helper()
-	options, err := server.ProcessConfigFile(serverConfig(s))
-	if err != nil {
-		t.Fatalf("%s: %v", s.Name, err)
-	}
-	return options
 }

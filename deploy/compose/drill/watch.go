@@ -177,13 +177,18 @@ func (w *watch) readRecords(ctx context.Context, provider string) error {
 	return lines.Err()
 }
 
-func (w *watch) report(ctx context.Context) (sandbox.Report, error) {
+// report is what the drill reads of the sandbox's.
+type report struct {
+	CleverTap sandbox.ProviderReport
+	Courier   sandbox.ProviderReport
+}
+
+func (w *watch) report(ctx context.Context) (r report, err error) {
 	body, err := w.sandbox(ctx, "report")
 	if err != nil {
-		return sandbox.Report{}, err
+		return r, err
 	}
 	defer body.Close()
-	var r sandbox.Report
 	return r, json.NewDecoder(body).Decode(&r)
 }
 
