@@ -14,7 +14,7 @@ BUILD    := github.com/tokenrelay/tokenrelay/internal/build
 STAMP    := -s -w -X $(BUILD).version=$(VERSION) -X $(BUILD).revision=$(REVISION)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test race lint fmt fuzz bench chaos package check clean
+.PHONY: help demo build test race lint fmt fuzz bench chaos compose package check clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ bench: ## measure the worker against a featureless loop, and a fleet against its
 
 chaos: ## kill, stop and cut off a fleet for a minute and prove that nothing is lost; SEED=… repeats a run
 	SEED=$(SEED) DURATION=$(DURATION) $(GO) run ./internal/chaos
+
+compose: ## run docker-compose.yml through faults and prove that nothing is lost; needs a Docker engine, takes some minutes
+	$(GO) -C deploy run ./compose/drill -root ..
 
 package: ## build a release twice, compare, and put its deb through its life; needs a Docker engine
 	deploy/package/check
