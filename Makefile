@@ -7,6 +7,11 @@ GO       ?= go
 TIMEOUT  ?= 8m
 FUZZTIME ?= 20s
 SAMPLE   ?= 6000
+# What --version says; empty where git does not know.
+VERSION  ?= $(shell git describe --tags --dirty 2>/dev/null)
+REVISION ?= $(shell git describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null)
+BUILD    := github.com/tokenrelay/tokenrelay/internal/build
+STAMP    := -s -w -X $(BUILD).version=$(VERSION) -X $(BUILD).revision=$(REVISION)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo build test race lint fmt fuzz bench chaos check clean
@@ -14,15 +19,15 @@ SAMPLE   ?= 6000
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: bin/worker ## watch sample events go through a broker into both (fake) providers, under a minute
-	bin/worker dev --once --sample $(SAMPLE)
+demo: bin/demo ## watch sample events go through a broker into both (fake) providers, under a minute
+	bin/demo --once --sample $(SAMPLE)
 
-build: bin/worker bin/publisher bin/dlq bin/sandbox ## build the commands into bin/
+build: bin/worker bin/publisher bin/dlq bin/sandbox bin/demo ## build the commands into bin/
 
 # Go knows better than make what is out of date.
-.PHONY: bin/worker bin/publisher bin/dlq bin/sandbox
-bin/worker bin/publisher bin/dlq bin/sandbox:
-	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./cmd/$(notdir $@)
+.PHONY: bin/worker bin/publisher bin/dlq bin/sandbox bin/demo
+bin/worker bin/publisher bin/dlq bin/sandbox bin/demo:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(STAMP)' -o $@ ./cmd/$(notdir $@)
 
 test: ## run all tests
 	CGO_ENABLED=0 $(GO) test -timeout $(TIMEOUT) ./...

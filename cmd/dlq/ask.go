@@ -10,6 +10,7 @@ import (
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/internal/config"
 	"github.com/tokenrelay/tokenrelay/internal/phrase"
+	"github.com/tokenrelay/tokenrelay/internal/terminal"
 )
 
 // chosen is what every verb that changes something needs: a filter, or --all.
@@ -39,7 +40,7 @@ func (c *chosen) read(ctx context.Context, std streams) (dlq.Filter, error) {
 func confirm(ctx context.Context, std streams, question string) error {
 	printf(std.err, "%s [y/N] ", question)
 	answer, err := std.line(ctx)
-	if !isTerminal(std.stdin) || ctx.Err() != nil {
+	if !terminal.Is(std.stdin) || ctx.Err() != nil {
 		printf(std.err, "\n")
 	}
 	if ctx.Err() != nil {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+
+	"github.com/tokenrelay/tokenrelay/internal/terminal"
 )
 
 // bar shows how far something is: on a terminal only, since elsewhere what
@@ -14,7 +16,7 @@ type bar struct {
 }
 
 func newBar(out io.Writer, what string, total int) *bar {
-	if !isTerminal(out) {
+	if !terminal.Is(out) {
 		return &bar{}
 	}
 	return &bar{progressbar.NewOptions(total,

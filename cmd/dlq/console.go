@@ -11,6 +11,7 @@ import (
 	"github.com/tokenrelay/tokenrelay/internal/config"
 	"github.com/tokenrelay/tokenrelay/internal/ops"
 	"github.com/tokenrelay/tokenrelay/internal/rights"
+	"github.com/tokenrelay/tokenrelay/internal/terminal"
 )
 
 type consoleCommand struct {
@@ -24,7 +25,7 @@ const consoleGrace = 20 * time.Second
 
 // Run serves the console until told to stop.
 func (c *consoleCommand) Run(ctx context.Context, std streams) error {
-	log := ops.NewLogger(std.err, c.Log.Level, c.Log.Format, isTerminal(std.err))
+	log := ops.NewLogger(std.err, c.Log.Level, c.Log.Format, terminal.Is(std.err))
 	var told sync.Map // by right: who may only look asks in vain now and then
 	starting, started := context.WithCancelCause(ctx)
 	defer started(nil)

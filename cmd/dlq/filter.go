@@ -13,6 +13,7 @@ import (
 
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/internal/config"
+	"github.com/tokenrelay/tokenrelay/internal/terminal"
 )
 
 // filterFlags are the one language in which every verb is told which letters.
@@ -75,7 +76,7 @@ func (f *filterFlags) read(ctx context.Context, std streams) (dlq.Filter, error)
 func secretLine(ctx context.Context, std streams, name string) (string, error) {
 	var line string
 	var err error
-	if file, ok := std.stdin.(*os.File); ok && isTerminal(file) {
+	if file, ok := std.stdin.(*os.File); ok && terminal.Is(file) {
 		printf(std.err, "%s: ", name)
 		line, err = unshown(ctx, int(file.Fd()))
 		printf(std.err, "\n")

@@ -20,7 +20,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"golang.org/x/term"
 
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/internal/config"
@@ -176,11 +175,6 @@ func connect(ctx context.Context, settings config.NATS, command string, told fun
 }
 
 func (l *link) close() { l.conn.Close() }
-
-func isTerminal(stream any) bool {
-	file, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
-}
 
 // output remembers that it could not be written, for those who print without
 // asking.

@@ -3,11 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 )
 
 const (
@@ -24,11 +22,6 @@ type display struct {
 	every time.Duration
 	last  time.Time
 	lines int64 // at last
-}
-
-func isTerminal(w any) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 func newDisplay(out io.Writer, terminal bool, size int64, now time.Time) *display {

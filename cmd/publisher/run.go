@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/tokenrelay/tokenrelay/event"
+	"github.com/tokenrelay/tokenrelay/internal/terminal"
 	"github.com/tokenrelay/tokenrelay/publisher"
 )
 
@@ -87,7 +88,7 @@ func (im *importer) run(ctx context.Context) error {
 		close(items)
 		ended <- err
 	}()
-	show := newDisplay(im.std.err, isTerminal(im.std.err), im.size, im.began)
+	show := newDisplay(im.std.err, terminal.Is(im.std.err), im.size, im.began)
 	err := im.confirm(ctx, hard, acked, items, show)
 	cancel()
 	stopReading()

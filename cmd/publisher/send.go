@@ -15,6 +15,7 @@ import (
 
 	"github.com/tokenrelay/tokenrelay/event"
 	"github.com/tokenrelay/tokenrelay/internal/config"
+	"github.com/tokenrelay/tokenrelay/internal/terminal"
 	"github.com/tokenrelay/tokenrelay/publisher"
 )
 
@@ -149,7 +150,7 @@ func (c *sendCommand) event(stdin io.Reader) (*event.Event, error) {
 	if !reflect.ValueOf(c.Event).IsZero() {
 		return c.Event.event(), nil
 	}
-	if isTerminal(stdin) {
+	if terminal.Is(stdin) {
 		return nil, errors.New("no event: give flags such as --token, or JSON on standard input")
 	}
 	body, err := io.ReadAll(io.LimitReader(stdin, event.MaxBytes+1))

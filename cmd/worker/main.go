@@ -1,6 +1,6 @@
 // Command worker brings token registrations from NATS JetStream to CleverTap
-// and Courier. `worker run` is the service; `dev` is everything in one
-// process; `check` and `resume` are for operators.
+// and Courier. `worker run` is the service; `check` and `resume` are for
+// operators, `health` is for the platform.
 //
 // It turns arguments, variables and signals into calls and errors into exit
 // codes, and does nothing else.
@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -19,11 +18,10 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/term"
-
 	"github.com/tokenrelay/tokenrelay/internal/app"
 	"github.com/tokenrelay/tokenrelay/internal/config"
 	"github.com/tokenrelay/tokenrelay/internal/ops"
+	"github.com/tokenrelay/tokenrelay/internal/terminal"
 )
 
 func main() {
@@ -37,9 +35,9 @@ func main() {
 // cli is every command of the worker; kong fills it.
 type cli struct {
 	Run    runCommand    `cmd:"" help:"Deliver events until told to stop."`
-	Dev    devCommand    `cmd:"" help:"Everything in one process for trying it out: JetStream on disk, fake providers, the worker, the console. Loopback only."`
 	Check  checkCommand  `cmd:"" help:"Look at broker, streams, consumers, holds and credentials, a line a finding; exit 1 when something would not work."`
 	Resume resumeCommand `cmd:"" help:"End a provider's hold now."`
+	Health healthCommand `cmd:"" help:"Ask the worker on this host how it is; exit 1 when it is not well. For health checks."`
 }
 
 // streams are what a command reads and writes; env is the environment as
@@ -72,7 +70,7 @@ type runCommand struct {
 // Run is the service.
 func (c *runCommand) Run(ctx context.Context, std streams) error {
 	bound(std.env)
-	return app.New(c.Worker, c.Force, logger(std.err, c.Log)).Run(ctx)
+	return app.New(c.Worker, c.Force, ops.NewLogger(std.err, c.Log.Level, c.Log.Format, terminal.Is(std.err))).Run(ctx)
 }
 
 // bound lets the garbage collector run half as often while the heap is small,
@@ -88,13 +86,4 @@ func bound(env []string) {
 	if !given("GOMEMLIMIT") {
 		debug.SetMemoryLimit(32 << 20)
 	}
-}
-
-func logger(w io.Writer, settings config.Log) *slog.Logger {
-	return ops.NewLogger(w, settings.Level, settings.Format, isTerminal(w))
-}
-
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
 }

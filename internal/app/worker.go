@@ -21,6 +21,7 @@ import (
 
 	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/dlq"
+	"github.com/tokenrelay/tokenrelay/internal/build"
 	"github.com/tokenrelay/tokenrelay/internal/config"
 	"github.com/tokenrelay/tokenrelay/internal/delivery"
 	"github.com/tokenrelay/tokenrelay/internal/fleet"
@@ -61,7 +62,7 @@ func New(settings config.Worker, force bool, log *slog.Logger) *Worker {
 		registry: ops.NewRegistry(), readiness: &ops.Readiness{}, desks: map[string]*delivery.Desk{},
 	}
 	w.refusals = newRefusals(log)
-	w.announcer = flow.NewAnnouncer(flow.AnnouncerSettings{Pod: w.self, Version: ops.BuildInfo().Version, Log: log})
+	w.announcer = flow.NewAnnouncer(flow.AnnouncerSettings{Pod: w.self, Version: build.Read().Version, Log: log})
 	w.server = ops.NewServer(settings.HTTP.Addr, w.readiness, w.registry, log)
 	return w
 }
@@ -105,7 +106,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	if err := w.server.Start(); err != nil {
 		return err
 	}
-	w.log.Info("worker starts", "pod", w.self, "providers", w.settings.Providers.Names, "http", w.server.Addr(), "version", ops.BuildInfo().Version)
+	w.log.Info("worker starts", "pod", w.self, "providers", w.settings.Providers.Names, "http", w.server.Addr(), "version", build.Read().Version)
 
 	conn, err := w.settings.NATS.Await(ctx, "tokenrelay worker "+w.self, w.log,
 		nats.ReconnectHandler(ops.CountReconnects(w.registry)),

@@ -1,5 +1,5 @@
 // Package broker runs a NATS server with JetStream inside this process, on
-// disk: `worker dev` keeps its streams in one, and tests start one each.
+// disk: `demo` keeps its streams in one, and tests start one each.
 //
 // It knows the server's settings and nothing of streams, subjects or events.
 // A Broker owns the server's goroutines; Stop ends them all.

@@ -16,18 +16,20 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/tokenrelay/tokenrelay/internal/build"
 )
 
 // The exit codes that Parse asks for.
 const (
-	exitHelp  = 0 // help was asked for and printed
+	exitHelp  = 0 // help or the version was asked for and printed
 	exitUsage = 2 // something in the arguments or the environment is wrong
 )
 
 // Parse fills cli, a pointer to a struct with kong's tags, from args (without
 // the program's name) and env (as of os.Environ), and returns the selected
 // command, ready to Run. A nil command means: leave now with the exit code;
-// the help is then on stdout, or every problem on stderr, one a line.
+// the help or the version is then on stdout, or every problem on stderr, one a line.
 //
 // Arguments win over variables, variables over defaults. An empty variable
 // counts as not set. Beyond kong's tags these are understood:
@@ -71,6 +73,11 @@ type parser struct {
 	helped   bool
 }
 
+// versionFlag is every command's.
+type versionFlag struct {
+	Version kong.VersionFlag `help:"Print version, revision and Go version."`
+}
+
 // newParser panics when the tags of cli contradict each other: only its author
 // can mend that.
 func newParser(name, description string, cli any, env map[string]string, stdout, stderr io.Writer) *parser {
@@ -81,6 +88,8 @@ func newParser(name, description string, cli any, env map[string]string, stdout,
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { p.helped = true }),
 		kong.Bind(p.check),
+		kong.Embed(&versionFlag{}),
+		kong.Vars{"version": name + " " + build.Read().String()},
 		kong.Resolvers(kong.ResolverFunc(p.resolve)),
 		kong.WithBeforeResolve(p.selected),
 		kong.WithBeforeApply(p.complete),

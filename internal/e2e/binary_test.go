@@ -19,20 +19,19 @@ var binaries struct {
 	err  error
 }
 
-// workerBinary is the path of the built worker.
-func workerBinary(t testing.TB) string {
+// binary is the path of a built command.
+func binary(t testing.TB, command string) string {
 	t.Helper()
-	path := filepath.Join(binaries.dir, "worker")
 	binaries.once.Do(func() {
-		output, err := exec.Command("go", "build", "-o", path, "github.com/tokenrelay/tokenrelay/cmd/worker").CombinedOutput()
+		output, err := exec.Command("go", "build", "-o", binaries.dir, "github.com/tokenrelay/tokenrelay/cmd/...").CombinedOutput()
 		if err != nil {
 			binaries.err = errors.New(err.Error() + ": " + string(output))
 		}
 	})
 	if binaries.err != nil {
-		t.Fatalf("build the worker: %v", binaries.err)
+		t.Fatalf("build the commands: %v", binaries.err)
 	}
-	return path
+	return filepath.Join(binaries.dir, command)
 }
 
 // ended is a command that has run to its end.
@@ -49,24 +48,29 @@ func (e ended) lines() []string {
 	return strings.Split(text, "\n")
 }
 
-// run runs the worker to its end. Nothing of this process's environment
-// reaches it but what a temporary folder needs.
 func runWorker(t testing.TB, env []string, args ...string) ended {
+	t.Helper()
+	return runCommand(t, "worker", env, args...)
+}
+
+// runCommand runs a command to its end. Nothing of this process's environment
+// reaches it but what a temporary folder needs.
+func runCommand(t testing.TB, command string, env []string, args ...string) ended {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, workerBinary(t), args...)
+	cmd := exec.CommandContext(ctx, binary(t, command), args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.Env = append([]string{"TMPDIR=" + t.TempDir()}, env...)
 	err := cmd.Run()
 	if _, isExit := errors.AsType[*exec.ExitError](err); err != nil && !isExit {
-		t.Fatalf("worker %q: %v", args, err)
+		t.Fatalf("%s %q: %v", command, args, err)
 	}
 	return ended{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
-// process is a worker that runs beside the test.
+// process is a command that runs beside the test.
 type process struct {
 	t      testing.TB
 	cmd    *exec.Cmd
@@ -77,11 +81,16 @@ type process struct {
 
 func startWorker(t testing.TB, env []string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(workerBinary(t), args...), stdout: &book{}, stderr: &book{}, ended: make(chan struct{})}
+	return startCommand(t, "worker", env, args...)
+}
+
+func startCommand(t testing.TB, command string, env []string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(binary(t, command), args...), stdout: &book{}, stderr: &book{}, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
 	p.cmd.Env = append([]string{"TMPDIR=" + t.TempDir()}, env...)
 	if err := p.cmd.Start(); err != nil {
-		t.Fatalf("start worker: %v", err)
+		t.Fatalf("start %s: %v", command, err)
 	}
 	go func() {
 		defer close(p.ended)
@@ -90,7 +99,7 @@ func startWorker(t testing.TB, env []string, args ...string) *process {
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("the worker's output:\n%s%s", p.stdout.tail(40), p.stderr.tail(40))
+			t.Logf("output of %s:\n%s%s", command, p.stdout.tail(40), p.stderr.tail(40))
 		}
 	})
 	return p

@@ -26,7 +26,7 @@ func TestPlainPublishIsDelivered(t *testing.T) {
 
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	done := runWorker(t, nil, "dev", "--once", "--sample", "5000")
+	done := runCommand(t, "demo", nil, "--once", "--sample", "5000")
 	if done.code != 0 {
 		t.Fatalf("exit %d\n%s%s", done.code, done.stdout, done.stderr)
 	}
@@ -42,16 +42,16 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-func TestDevStaysUntilTold(t *testing.T) {
+func TestDemoStaysUntilTold(t *testing.T) {
 	t.Parallel()
-	dev := startWorker(t, nil, "dev", "--sample", "50")
-	eventually(t, "the sample is settled", func() bool { return len(dev.stdout.with("running until interrupted")) == 1 })
+	demo := startCommand(t, "demo", nil, "--sample", "50")
+	eventually(t, "the sample is settled", func() bool { return len(demo.stdout.with("running until interrupted")) == 1 })
 	select {
-	case <-dev.ended:
+	case <-demo.ended:
 		t.Fatal("it ended by itself")
 	case <-time.After(0):
 	}
-	if code := dev.terminate(); code != 0 {
+	if code := demo.terminate(); code != 0 {
 		t.Errorf("exit %d after SIGTERM", code)
 	}
 }

@@ -13,22 +13,23 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/tokenrelay/tokenrelay/internal/build"
 	"github.com/tokenrelay/tokenrelay/internal/config"
 	"github.com/tokenrelay/tokenrelay/internal/ops"
 )
 
 func TestNewRegistry(t *testing.T) {
 	t.Parallel()
-	build := ops.BuildInfo()
-	if build.Version == "" || build.GoVersion != runtime.Version() {
-		t.Errorf("build = %+v", build)
+	running := build.Read()
+	if running.Version == "" || running.GoVersion != runtime.Version() {
+		t.Errorf("running = %+v", running)
 	}
 	registry := ops.NewRegistry()
 	want := fmt.Sprintf(`
 # HELP tokenrelay_build_info Always 1; the labels say what is running.
 # TYPE tokenrelay_build_info gauge
 tokenrelay_build_info{go_version=%q,revision=%q,version=%q} 1
-`, build.GoVersion, build.Revision, build.Version)
+`, running.GoVersion, running.Revision, running.Version)
 	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "tokenrelay_build_info"); err != nil {
 		t.Error(err)
 	}

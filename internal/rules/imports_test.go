@@ -41,8 +41,11 @@ var rules = map[string]rule{
 	"internal/broker":            {"", "nats-server", "the embedded server; its streams are the consumer's matter"},
 	"internal/broker/brokertest": {"internal/broker", "nats nats-server", "for tests only"},
 	"internal/browsertest":       {"", "chromedp", "for tests only; it knows pages, and none of ours"},
-	"internal/config":            {"", "backoff kong nats", "reads settings; what they are for is the app's matter"},
-	"internal/ops":               {"", "nats prometheus tint", "shows what it is told; the app hands in whom to ask"},
+	"internal/build":             {"", "", "what the linker wrote; everybody may ask"},
+	"internal/config":            {"internal/build", "backoff kong nats", "reads settings; what they are for is the app's matter"},
+	"internal/health":            {"", "", "asks over HTTP; it shares no code with the server that answers"},
+	"internal/ops":               {"internal/build", "nats prometheus tint", "shows what it is told; the app hands in whom to ask"},
+	"internal/terminal":          {"", "term", "one question about a file"},
 	"internal/fleet":             {"", "backoff json nats", "permits and holds are records in a bucket; what a provider answered is delivery's matter"},
 	"internal/phrase":            {"", "", "words for figures; what they count is its caller's matter"},
 	"internal/rights":            {"", "nats", "what a refusal says; what a missing right ends is its caller's matter"},
@@ -50,12 +53,12 @@ var rules = map[string]rule{
 	"internal/delivery":          {"batcher consumer dlq event internal/fleet providers publisher", "backoff nats prometheus", "decides for every provider alike: it may not know one"},
 	"internal/flow":              {"consumer dlq event internal/fleet internal/rights", "json nats", "adds up what pods announce and the broker says; who draws it, and what a worker does, it refuses to know"},
 	"internal/app": {
-		"consumer dlq event internal/config internal/delivery internal/fleet internal/flow internal/ops internal/rights providers providers/clevertap providers/courier",
+		"consumer dlq event internal/build internal/config internal/delivery internal/fleet internal/flow internal/ops internal/rights providers providers/clevertap providers/courier",
 		"backoff nats prometheus", "wires the worker together; the only package that knows all rooms",
 	},
-	"internal/dev": {
+	"internal/demo": {
 		"consumer dlq dlq/console event internal/app internal/broker internal/config publisher sandbox",
-		"nats progressbar", "everything in one process; nobody but `worker dev` may use it",
+		"nats progressbar", "everything in one process; nobody but the command demo may use it",
 	},
 	"internal/rules": {"", "", "tests only"},
 	"internal/lettertest": {
@@ -67,9 +70,10 @@ var rules = map[string]rule{
 	"internal/bench/fleet": {"consumer event internal/broker", "nats", "measures processes from outside"},
 	"internal/bench/loop":  {"", "nats sync", "the plainest loop that one would write: nothing of ours may make it faster or slower"},
 
-	"cmd/worker":    {"internal/app internal/config internal/dev internal/ops sandbox", "term", "a thin main"},
-	"cmd/publisher": {"consumer event internal/config internal/rights publisher", "json nats progressbar term time", "over the publisher; of the consumer it knows where to look an event up"},
-	"cmd/dlq":       {"dlq dlq/console dlq/erase dlq/replay event internal/app internal/config internal/ops internal/phrase internal/rights", "json nats progressbar term", "over dlq: arguments, questions and what a person reads"},
+	"cmd/worker":    {"internal/app internal/config internal/health internal/ops internal/terminal", "", "a thin main; it brings no broker, no sandbox and no console"},
+	"cmd/demo":      {"internal/config internal/demo internal/ops internal/terminal sandbox", "", "a thin main over the demo"},
+	"cmd/publisher": {"consumer event internal/config internal/rights internal/terminal publisher", "json nats progressbar time", "over the publisher; of the consumer it knows where to look an event up"},
+	"cmd/dlq":       {"dlq dlq/console dlq/erase dlq/replay event internal/app internal/config internal/ops internal/phrase internal/rights internal/terminal", "json nats progressbar term", "over dlq: arguments, questions and what a person reads"},
 	"cmd/sandbox":   {"internal/config sandbox", "", "a thin main over the sandbox"},
 }
 
@@ -174,6 +178,30 @@ func TestWhatAppsLinkStaysSmall(t *testing.T) {
 		for _, path := range p.Deps {
 			if q := all[path]; q.Module != nil && !q.ours() && !slices.Contains(most, q.Module.Path) {
 				t.Errorf("whoever imports %s now links %s", name, path)
+			}
+		}
+	}
+}
+
+// What a command does not serve it does not bring along: less to start, to
+// patch and to keep in memory.
+func TestCommandsLinkOnlyWhatTheyServe(t *testing.T) {
+	t.Parallel()
+	files(t)
+	all := list(t)
+	for command, never := range map[string][]string{
+		"worker":    {"github.com/nats-io/nats-server", module + "/sandbox", module + "/dlq/console", module + "/internal/demo"},
+		"publisher": {"github.com/nats-io/nats-server", module + "/sandbox", module + "/dlq", module + "/internal/app", module + "/internal/demo"},
+		"dlq":       {"github.com/nats-io/nats-server", module + "/sandbox", module + "/internal/demo"},
+		"sandbox":   {"github.com/nats-io/nats-server", module + "/dlq", module + "/internal/app", module + "/internal/demo"},
+	} {
+		p := all[module+"/cmd/"+command]
+		if p == nil {
+			t.Fatalf("no command %s", command)
+		}
+		for _, path := range p.Deps {
+			if slices.ContainsFunc(never, func(prefix string) bool { return path == prefix || strings.HasPrefix(path, prefix+"/") }) {
+				t.Errorf("the command %s now links %s", command, path)
 			}
 		}
 	}

@@ -88,6 +88,9 @@ func TestPackagesAreNamedForWhatTheyKnow(t *testing.T) {
 var variables = map[string]string{
 	"publisher.refusals": "a table of constants",
 	"sandbox.durations":  "a decoder's option, only ever read",
+
+	"internal/build.version":  "the linker writes it",
+	"internal/build.revision": "the linker writes it",
 }
 
 func TestPackagesHoldNoState(t *testing.T) {

@@ -1,4 +1,4 @@
-package dev
+package demo
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ type sample struct {
 	raw   []byte // instead of the event: what no event is
 }
 
-// SampleRules are the sandbox's faults in dev mode: as slow as a provider
+// SampleRules are the sandbox's faults of the demo: as slow as a provider
 // nearby, and a few tokens refused.
 func SampleRules() []sandbox.Rule {
 	return []sandbox.Rule{

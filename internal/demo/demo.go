@@ -1,11 +1,11 @@
-// Package dev is everything in one process, for trying tokenrelay out: an
+// Package demo is everything in one process, for trying tokenrelay out: an
 // embedded JetStream on disk, the providers' sandbox, the worker, the console, and a load
 // of sample events whose books are counted independently at both ends.
 //
 // It knows how the parts fit together on one machine; it refuses to know how
 // any of them works, and it never listens on anything but loopback. Start owns
 // what it starts; Close ends it, in order.
-package dev
+package demo
 
 import (
 	"context"
@@ -77,12 +77,12 @@ func Start(ctx context.Context, s Settings) (_ *World, err error) {
 	}()
 	dir := s.Dir
 	if dir == "" {
-		if dir, err = os.MkdirTemp("", "tokenrelay-dev-"); err != nil {
+		if dir, err = os.MkdirTemp("", "tokenrelay-demo-"); err != nil {
 			return nil, fmt.Errorf("directory for the streams: %w", err)
 		}
 		w.started("temporary directory", func() error { return os.RemoveAll(dir) })
 	}
-	if w.Broker, err = broker.Start(broker.Settings{Dir: filepath.Join(dir, "jetstream"), Addr: s.NATSAddr, SyncAlways: true, Name: "tokenrelay-dev"}); err != nil {
+	if w.Broker, err = broker.Start(broker.Settings{Dir: filepath.Join(dir, "jetstream"), Addr: s.NATSAddr, SyncAlways: true, Name: "tokenrelay-demo"}); err != nil {
 		return nil, fmt.Errorf("embedded NATS: %w", err)
 	}
 	w.started("broker", func() error { w.Broker.Stop(); return nil })
@@ -103,7 +103,7 @@ func Start(ctx context.Context, s Settings) (_ *World, err error) {
 	if err = w.Worker.Start(ctx); err != nil {
 		return nil, err
 	}
-	if w.conn, err = nats.Connect(w.Broker.URL(), nats.Name("tokenrelay dev")); err != nil {
+	if w.conn, err = nats.Connect(w.Broker.URL(), nats.Name("tokenrelay demo")); err != nil {
 		return nil, fmt.Errorf("embedded NATS: %w", err)
 	}
 	w.started("connection", func() error { w.conn.Close(); return nil })
@@ -154,7 +154,7 @@ func (w *World) Welcome(out io.Writer) {
 	if w.Console != nil {
 		page = w.Console.URL()
 	}
-	_, _ = fmt.Fprintf(out, `tokenrelay dev: everything in one process, on loopback only. NOT FOR PRODUCTION:
+	_, _ = fmt.Fprintf(out, `tokenrelay demo: everything in one process, on loopback only. NOT FOR PRODUCTION:
 the providers are fakes and nobody is asked for a password.
 
   console   %s

@@ -11,43 +11,46 @@ import (
 	"syscall"
 
 	"github.com/tokenrelay/tokenrelay/internal/config"
-	"github.com/tokenrelay/tokenrelay/internal/dev"
+	"github.com/tokenrelay/tokenrelay/internal/demo"
+	"github.com/tokenrelay/tokenrelay/internal/ops"
+	"github.com/tokenrelay/tokenrelay/internal/terminal"
 	"github.com/tokenrelay/tokenrelay/sandbox"
 )
 
-type devCommand struct {
+// commandLine is what config.Parse fills.
+type commandLine struct {
 	Sample int        `default:"0" min:"0" max:"1000000" help:"Publish that many sample events, refused and invalid ones among them."`
 	Once   bool       `help:"End when the sample is settled, with a summary."`
 	Data   string     `placeholder:"DIR" help:"Keep the streams there; without it they are gone at the end."`
 	Log    config.Log `embed:""`
 }
 
-// Run builds the world, loads it, and stays until told to stop.
-func (c *devCommand) Run(ctx context.Context, std streams) error {
+// run builds the world, loads it, and stays until told to stop.
+func (c *commandLine) run(ctx context.Context, env []string, stdout, stderr io.Writer) error {
 	if c.Once && c.Sample == 0 {
 		c.Sample = 5000
 	}
-	logOut := std.err
 	if c.Once && c.Log.Level == "info" { // a demo shows its books, not its log
 		c.Log.Level = "error"
 	}
-	world, err := c.start(ctx, std.env, logger(logOut, c.Log))
+	log := ops.NewLogger(stderr, c.Log.Level, c.Log.Format, terminal.Is(stderr))
+	world, err := c.start(ctx, env, log)
 	for errors.Is(err, syscall.EADDRINUSE) && ctx.Err() == nil { // it was free a moment ago
-		world, err = c.start(ctx, std.env, logger(logOut, c.Log))
+		world, err = c.start(ctx, env, log)
 	}
 	if err != nil {
 		return err
 	}
-	world.Welcome(std.out)
-	return errors.Join(c.load(ctx, world, std), world.Close())
+	world.Welcome(stdout)
+	return errors.Join(c.load(ctx, world, stdout), world.Close())
 }
 
-func (c *devCommand) start(ctx context.Context, env []string, log *slog.Logger) (*dev.World, error) {
+func (c *commandLine) start(ctx context.Context, env []string, log *slog.Logger) (*demo.World, error) {
 	page := ""
 	if !c.Once {
 		page = c.addr("127.0.0.1:8090")
 	}
-	return dev.Start(ctx, dev.Settings{
+	return demo.Start(ctx, demo.Settings{
 		Dir: c.Data, NATSAddr: c.addr("127.0.0.1:4222"), Console: page, Log: log,
 		Worker: func(natsURL string, fakes *sandbox.Server) (config.Worker, error) {
 			return c.worker(env, natsURL, fakes)
@@ -55,13 +58,13 @@ func (c *devCommand) start(ctx context.Context, env []string, log *slog.Logger) 
 	})
 }
 
-func (c *devCommand) load(ctx context.Context, world *dev.World, std streams) error {
+func (c *commandLine) load(ctx context.Context, world *demo.World, stdout io.Writer) error {
 	if c.Sample > 0 {
-		books, err := world.Load(ctx, c.Sample, std.out, isTerminal(std.out))
+		books, err := world.Load(ctx, c.Sample, stdout, terminal.Is(stdout))
 		if err != nil {
 			return err
 		}
-		books.Print(std.out)
+		books.Print(stdout)
 		if problems := books.Problems(); len(problems) > 0 {
 			return fmt.Errorf("the books do not balance: %s", strings.Join(problems, "; "))
 		}
@@ -69,14 +72,14 @@ func (c *devCommand) load(ctx context.Context, world *dev.World, std streams) er
 	if c.Once {
 		return nil
 	}
-	_, _ = fmt.Fprintln(std.out, "running until interrupted")
+	_, _ = fmt.Fprintln(stdout, "running until interrupted")
 	<-ctx.Done()
 	return nil
 }
 
 // worker reads the worker's settings as `worker run` would, with the world's
 // own broker and fakes: tuning variables work, credentials are not looked at.
-func (c *devCommand) worker(env []string, natsURL string, fakes *sandbox.Server) (config.Worker, error) {
+func (c *commandLine) worker(env []string, natsURL string, fakes *sandbox.Server) (config.Worker, error) {
 	var tuning []string
 	for _, entry := range env {
 		name, _, _ := strings.Cut(entry, "=")
@@ -100,7 +103,7 @@ func (c *devCommand) worker(env []string, natsURL string, fakes *sandbox.Server)
 		config.Worker `embed:""`
 	}
 	var problems strings.Builder
-	if command, _ := config.Parse("worker dev", "", &settings, nil, tuning, io.Discard, &problems); command == nil {
+	if command, _ := config.Parse("demo", "", &settings, nil, tuning, io.Discard, &problems); command == nil {
 		return config.Worker{}, errors.New(strings.TrimSpace(problems.String()))
 	}
 	return settings.Worker, nil
@@ -108,7 +111,7 @@ func (c *devCommand) worker(env []string, natsURL string, fakes *sandbox.Server)
 
 // addr is the usual address, or any free port when that one is taken or the
 // run ends by itself.
-func (c *devCommand) addr(usual string) string {
+func (c *commandLine) addr(usual string) string {
 	const anyPort = "127.0.0.1:0"
 	if c.Once {
 		return anyPort

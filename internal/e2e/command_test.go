@@ -1,0 +1,47 @@
+package e2e_test
+
+import (
+	"net"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestEveryCommandTellsItsVersion(t *testing.T) {
+	t.Parallel()
+	version := regexp.MustCompile(`^[a-z]+ \S+ \(revision \S+, go1\.\S+\)\n$`)
+	for _, command := range []string{"worker", "publisher", "dlq", "sandbox", "demo"} {
+		done := runCommand(t, command, nil, "--version")
+		if done.code != 0 || !version.MatchString(done.stdout) || !strings.HasPrefix(done.stdout, command+" ") || done.stderr != "" {
+			t.Errorf("%s --version: exit %d, %q %q", command, done.code, done.stdout, done.stderr)
+		}
+	}
+}
+
+// A health check that runs beside the worker asks where the worker listens.
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := "HTTP_ADDR=" + listener.Addr().String()
+	_ = listener.Close()
+	if done := runWorker(t, []string{closed}, "health"); done.code != 1 || len(done.lines()) != 1 || !strings.Contains(done.stderr, "connection refused") {
+		t.Errorf("nobody there: exit %d, %q", done.code, done.stderr)
+	}
+	if done := runWorker(t, []string{"HTTP_ADDR=8080"}, "health"); done.code != 2 || !strings.Contains(done.stderr, "HTTP_ADDR") {
+		t.Errorf("a wrong address: exit %d, %q", done.code, done.stderr)
+	}
+
+	// Without a broker it lives and is not ready.
+	pod := startWorker(t, []string{"NATS_URL=nats://" + listener.Addr().String(), "COURIER_API_KEY=k", "HTTP_ADDR=127.0.0.1:0"}, "run")
+	eventually(t, "it listens", func() bool { return len(pod.stderr.with("worker starts")) == 1 })
+	there := []string{"HTTP_ADDR=" + pod.address()}
+	if done := runWorker(t, there, "health"); done.code != 0 || done.stdout != "ok\n" {
+		t.Errorf("alive: exit %d, %q %q", done.code, done.stdout, done.stderr)
+	}
+	if done := runWorker(t, there, "health", "--ready"); done.code != 1 || !strings.Contains(done.stderr, "503") {
+		t.Errorf("not ready: exit %d, %q", done.code, done.stderr)
+	}
+}
