@@ -111,6 +111,20 @@ func startServer(t *testing.T, monitoring string, options *server.Options) *serv
 	return s
 }
 
+// configured are the options of a server's configuration file.
+func configured(t *testing.T, text string) *server.Options {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "nats.conf")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	options, err := server.ProcessConfigFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return options
+}
+
 // startCluster runs three servers whose monitoring has names below domain, and
 // the domain itself leads to the first, as a service leads to any.
 func startCluster(t *testing.T, domain string, set func(i int, options *server.Options)) []*server.Server {

@@ -91,14 +91,13 @@ func TestPlainAccount(t *testing.T) {
 
 func TestNamedAccount(t *testing.T) {
 	t.Parallel()
-	push, system := server.NewAccount("PUSH"), server.NewAccount("SYS")
-	s := startServer(t, "named:8222", &server.Options{
-		Accounts: []*server.Account{push, system}, SystemAccount: "SYS",
-		Users: []*server.User{{Username: "worker", Password: "hunter2", Account: push}},
-	})
-	if err := push.EnableJetStream(nil, nil); err != nil {
-		t.Fatal(err)
-	}
+	s := startServer(t, "named:8222", configured(t, `
+accounts {
+  PUSH: { jetstream: enabled, users: [{ user: worker, password: hunter2 }] }
+  SYS: { users: [{ user: system, password: hunter3 }] }
+}
+system_account: SYS
+`))
 	b := newBacklog(t, 1, s.ClientURL(), nats.UserInfo("worker", "hunter2"))
 	agrees(t, scaler(t, at("named:8222"), "worker: {autoscaling: {keda: {account: PUSH}}}"), b, "courier", events)
 }
@@ -123,22 +122,16 @@ func TestJWTAccount(t *testing.T) {
 	operator, push, system := key(t, nkeys.CreateOperator), key(t, nkeys.CreateAccount), key(t, nkeys.CreateAccount)
 	operatorClaims := jwt.NewOperatorClaims(operator.id)
 	operatorClaims.SystemAccount = system.id
-	resolver := &server.MemAccResolver{}
+	preload := ""
 	for name, of := range map[string]pair{"PUSH": push, "SYS": system} {
 		claims := jwt.NewAccountClaims(of.id)
 		claims.Name = name
 		if name == "PUSH" {
 			claims.Limits.JetStreamLimits = jwt.JetStreamLimits{MemoryStorage: -1, DiskStorage: -1, Streams: -1, Consumer: -1}
 		}
-		if err := resolver.Store(of.id, encode(t, claims, operator)); err != nil {
-			t.Fatal(err)
-		}
+		preload += of.id + ": " + encode(t, claims, operator) + "\n"
 	}
-	decoded, err := jwt.DecodeOperatorClaims(encode(t, operatorClaims, operator))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := startServer(t, "jwt:8222", &server.Options{TrustedOperators: []*jwt.OperatorClaims{decoded}, AccountResolver: resolver})
+	s := startServer(t, "jwt:8222", configured(t, "operator: "+encode(t, operatorClaims, operator)+"\nresolver: MEMORY\nresolver_preload: {\n"+preload+"}"))
 	user := key(t, nkeys.CreateUser)
 	credentials, err := jwt.FormatUserConfig(encode(t, jwt.NewUserClaims(user.id), push), user.seed)
 	if err != nil {
