@@ -199,22 +199,26 @@ func newBacklog(t *testing.T, replicas int, urls string, options ...nats.Option)
 // seen is what our own figures say, which are the metric pending_events.
 func (b *backlog) seen(t *testing.T, provider string) int {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	pending, err := consumer.Pending(ctx, b.js, provider)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pending.Pending
+	var backlog consumer.Backlog
+	brokertest.Eventually(t, "the broker says what waits", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		var err error
+		backlog, err = consumer.Pending(ctx, b.js, provider)
+		return err == nil
+	})
+	return backlog.Pending
 }
 
 // settle acknowledges the next event for a provider.
 func (b *backlog) settle(t *testing.T, provider string) {
 	t.Helper()
-	c, err := b.js.Consumer(t.Context(), consumer.EventsStream, provider)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var c jetstream.Consumer
+	brokertest.Eventually(t, "the consumer answers", func() bool { // a leader may just be gone
+		var err error
+		c, err = b.js.Consumer(t.Context(), consumer.EventsStream, provider)
+		return err == nil
+	})
 	msg, err := c.Next(jetstream.FetchMaxWait(time.Minute))
 	if err == nil {
 		err = msg.DoubleAck(t.Context())

@@ -3,6 +3,7 @@ module github.com/tokenrelay/tokenrelay/deploy/kube
 go 1.26.0
 
 require (
+	github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring v0.95.2
 	github.com/tokenrelay/tokenrelay/deploy v0.0.0
 	go.etcd.io/etcd/server/v3 v3.7.0
 	k8s.io/apiextensions-apiserver v0.37.2

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1" // definitions reads its source
 	"go.etcd.io/etcd/server/v3/embed"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
