@@ -14,10 +14,10 @@ BUILD    := github.com/tokenrelay/tokenrelay/internal/build
 STAMP    := -s -w -X $(BUILD).version=$(VERSION) -X $(BUILD).revision=$(REVISION)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test race lint fmt fuzz bench chaos compose package check clean
+.PHONY: help demo build test test-deploy keda chart race lint fmt fuzz bench chaos compose package check clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: bin/demo ## watch sample events go through a broker into both (fake) providers, under a minute
 	bin/demo --once --sample $(SAMPLE)
@@ -43,6 +43,15 @@ bin/share: build
 
 test: ## run all tests
 	CGO_ENABLED=0 $(GO) test -timeout $(TIMEOUT) ./...
+
+test-deploy: ## run the tests of what is in deploy/
+	cd deploy && CGO_ENABLED=0 $(GO) test -timeout $(TIMEOUT) ./...
+
+keda: ## run KEDA's own scaler against real brokers; the first time it compiles KEDA, some 5 minutes
+	cd deploy/keda && CGO_ENABLED=0 $(GO) test -timeout $(TIMEOUT) ./...
+
+chart: ## write what the Helm chart copies: the alert rules, and the values into its README
+	cd deploy && CGO_ENABLED=0 $(GO) test ./helm -run 'TestRulesAreThoseOfTheObservers|TestReadmeHasEveryValue' -update
 
 race: ## run all tests under the race detector; needs a C compiler
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) ./...
