@@ -24,7 +24,9 @@ type attachment struct {
 	maxAge   time.Duration // of the stream; 0 is no limit
 	ackWait  time.Duration
 	priority bool // the consumer wants pulls with a priority
-	stream   jetstream.Stream
+
+	replicated bool // what is delivered waits for a quorum
+	stream     jetstream.Stream
 }
 
 // attach looks at what there is, and makes what is missing.
@@ -43,7 +45,7 @@ func (c *Consumer) attach(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		return err
+		return notYet(err)
 	}
 	if old := c.at.Swap(&at.attachment); old != nil && !old.created.Equal(at.created) {
 		c.log.WarnContext(ctx, "stream was made anew: what is held of the old one is let go", "held", c.alive.size())
@@ -90,7 +92,9 @@ func (c *Consumer) look(ctx context.Context) (*sighting, error) {
 			maxAge:   info.Config.MaxAge,
 			ackWait:  shortestWait(config),
 			priority: config.PriorityPolicy == jetstream.PriorityPolicyPrioritized,
-			stream:   stream,
+
+			replicated: info.Config.Replicas > 1,
+			stream:     stream,
 		},
 		start:  config.OptStartSeq,
 		floor:  cons.CachedInfo().AckFloor.Stream,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -140,10 +141,14 @@ func (c *Consumer) MaxAge() time.Duration { return c.at.Load().maxAge }
 func (c *Consumer) AckWait() time.Duration { return c.at.Load().ackWait }
 
 // Transient says whether an error of Open or Ensure may pass by itself: no
-// connection, no answer, a server that is still starting.
+// connection, no answer, a server that is still starting, a cluster that is not
+// whole, or what another one is making at this moment.
 func Transient(err error) bool {
+	if _, ok := errors.AsType[*notYetError](err); ok {
+		return true
+	}
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return api.Code == 503 && api.ErrorCode != jetstream.JSErrCodeJetStreamNotEnabled &&
+		return clusterNotWhole(api.ErrorCode) || api.Code == 503 && api.ErrorCode != jetstream.JSErrCodeJetStreamNotEnabled &&
 			api.ErrorCode != jetstream.JSErrCodeJetStreamNotEnabledForAccount
 	}
 	for _, passing := range []error{
@@ -155,6 +160,13 @@ func Transient(err error) bool {
 		}
 	}
 	return false
+}
+
+// clusterNotWhole knows answers of a cluster for which the client has no names:
+// no peers for so many replicas, no leader here; the stream, the consumer is
+// offline.
+func clusterNotWhole(code jetstream.ErrorCode) bool {
+	return slices.Contains([]jetstream.ErrorCode{10005, 10009, 10118, 10119}, code)
 }
 
 // lookNow makes the floor's goroutine look at the stream at once.

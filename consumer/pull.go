@@ -107,9 +107,9 @@ func (c *Consumer) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// request pulls until it has n messages, ctx ends or the server stops
-// answering. The doubt says why the consumer must be looked at before the next
-// one; it is empty when the time the server was given has passed.
+// request pulls until it has n messages, ctx ends or the server has sent all it
+// will. The doubt says why the consumer must be looked at before the next one;
+// it is empty when the time the server was given has passed.
 func (c *Consumer) request(ctx context.Context, at *attachment, ask pullBody, take func(*Message)) (got int, doubt string) {
 	n := ask.n
 	r := &request{c: c, at: at, in: make(chan *nats.Msg, n+statusRoom)}
@@ -130,8 +130,9 @@ func (c *Consumer) request(ctx context.Context, at *attachment, ask pullBody, ta
 	}
 	silence := time.NewTimer(2 * c.options.Heartbeat)
 	defer silence.Stop()
-	heard, stopped := false, false
-	for got < n && doubt == "" && !stopped {
+	due := n // messages of it that the server has sent or will
+	heard, over, stopped := false, false, false
+	for got < due && !stopped {
 		a, ok := r.fromEarly()
 		if !ok {
 			select {
@@ -144,11 +145,11 @@ func (c *Consumer) request(ctx context.Context, at *attachment, ask pullBody, ta
 				stopped = true
 				continue
 			case <-session.Done():
-				doubt = "reconnected"
+				stopped, doubt = true, "reconnected"
 				continue
 			case <-silence.C:
-				if !heard {
-					doubt = "no heartbeat"
+				if over || !heard {
+					stopped, doubt = true, "no heartbeat"
 				}
 				heard = false
 				silence.Reset(2 * c.options.Heartbeat)
@@ -160,26 +161,31 @@ func (c *Consumer) request(ctx context.Context, at *attachment, ask pullBody, ta
 			got++
 			continue
 		}
-		switch over, reason := readStatus(a.status); {
-		case !over:
-		case reason == doesNotFit:
-			return got, doesNotFit
-		case reason != "":
-			doubt = reason
-		case time.Since(began) < c.options.Heartbeat:
-			doubt = "the server ends pulls early"
-		default:
-			// Not stopped, nothing to doubt: ask again.
-			return got, ""
+		s := readStatus(a.status)
+		if !s.over {
+			continue
 		}
+		over, doubt = true, s.doubt
+		if s.left == unsaid {
+			stopped = true
+			continue
+		}
+		// What is missing is on its way: in a cluster it waits for a quorum, and
+		// the status does not.
+		due = n - s.left
+		if s.expired && time.Since(began) < c.options.Heartbeat {
+			doubt = "the server ends pulls early"
+		}
+		silence.Reset(2 * c.options.Heartbeat)
+	}
+	if got < due {
+		got += r.lastMoment(due-got, take)
+		got += r.drain(sub, take)
 	}
 	if got == n {
-		return got, ""
+		doubt = ""
 	}
-	if stopped {
-		got += r.lastMoment(n-got, take)
-	}
-	return got + r.drain(sub, take), doubt
+	return got, doubt
 }
 
 // pullBody is what one request asks for.

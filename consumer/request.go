@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,9 +17,10 @@ const (
 	// milliseconds; on a quiet stream it is nothing. (What the server sends to
 	// a subscription that has just gone it delivers again at once, but counts
 	// as a delivery; between two servers it is only missed after the ack wait.)
-	quietAfter  = 10 * time.Millisecond
-	lastMoment  = 500 * time.Millisecond
-	drainWithin = 2 * time.Second
+	quietAfter          = 10 * time.Millisecond
+	quietAfterInCluster = 100 * time.Millisecond // a quorum takes its time, too
+	lastMoment          = 500 * time.Millisecond
+	drainWithin         = 2 * time.Second
 )
 
 // request is one question to the server for a number of messages, and the
@@ -88,15 +90,20 @@ func (r *request) fromEarly() (arrival, bool) {
 	return a, true
 }
 
-// lastMoment takes what the server is still sending.
+// lastMoment takes what the server is still sending, at most n messages.
 func (r *request) lastMoment(n int, take func(*Message)) (got int) {
 	if !r.c.nc.IsConnected() {
 		return 0
 	}
 	end := time.NewTimer(lastMoment)
 	defer end.Stop()
-	quiet := time.NewTimer(quietAfter)
+	enough := quietAfter
+	if r.at.replicated {
+		enough = quietAfterInCluster
+	}
+	quiet := time.NewTimer(enough)
 	defer quiet.Stop()
+	told := false // n is the server's word
 	for got < n {
 		a, ok := r.fromEarly()
 		if !ok {
@@ -104,24 +111,24 @@ func (r *request) lastMoment(n int, take func(*Message)) (got int) {
 			case raw := <-r.in:
 				a = r.receive(raw)
 			case <-quiet.C:
-				if !r.sending() {
+				if !told && !r.sending() {
 					return got
 				}
-				quiet.Reset(quietAfter)
+				quiet.Reset(enough)
 				continue
 			case <-end.C:
 				return got
 			}
 		}
 		if a.m == nil {
-			if over, _ := readStatus(a.status); over {
-				return got
+			if s := readStatus(a.status); s.over && s.left != unsaid {
+				n, told = n-s.left, true
 			}
 			continue
 		}
 		r.hand(a.m, take)
 		got++
-		quiet.Reset(quietAfter)
+		quiet.Reset(enough)
 	}
 	return got
 }
@@ -174,15 +181,28 @@ func (r *request) drain(sub *nats.Subscription, take func(*Message)) (got int) {
 // what is left of its bytes. It casts no doubt on the consumer.
 const doesNotFit = "status 409 Message Size Exceeds MaxBytes"
 
-// readStatus says whether a status ends the pull, and whether that casts doubt
-// on the consumer. A pull that simply took too long does not.
-func readStatus(msg *nats.Msg) (over bool, doubt string) {
-	switch code := msg.Header.Get("Status"); code {
-	case "100", "":
-		return false, ""
-	case "408":
-		return true, ""
-	default:
-		return true, fmt.Sprintf("status %s %s", code, msg.Header.Get("Description"))
+// unsaid is the number of messages that a status does not tell.
+const unsaid = -1
+
+// status is what the server says of a pull.
+type status struct {
+	over    bool
+	left    int    // messages that it has not sent and will not, once it is over
+	expired bool   // its time has passed
+	doubt   string // why the consumer must be looked at
+}
+
+func readStatus(msg *nats.Msg) status {
+	code := msg.Header.Get("Status")
+	if code == "100" || code == "" {
+		return status{}
 	}
+	s := status{over: true, left: unsaid, expired: code == "408"}
+	if left, err := strconv.Atoi(msg.Header.Get("Nats-Pending-Messages")); err == nil && left >= 0 {
+		s.left = left
+	}
+	if description := msg.Header.Get("Description"); !s.expired && description != "Batch Completed" {
+		s.doubt = fmt.Sprintf("status %s %s", code, description)
+	}
+	return s
 }

@@ -70,12 +70,20 @@ func Ensure(ctx context.Context, js jetstream.JetStream, t Topology) ([]Finding,
 		return nil, &findingError{*f}
 	}
 	e := ensuring{js: js, t: t}
+	if err := e.all(ctx); err != nil {
+		return nil, notYet(err)
+	}
+	return e.kept, errors.Join(e.broken...)
+}
+
+func (e *ensuring) all(ctx context.Context) error {
+	t, js := e.t, e.js
 	events, err := e.stream(ctx, eventsConfig(t), ageWish{"STREAM_MAX_AGE", t.MaxAge, t.MaxAgeSet}, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := e.stream(ctx, lettersConfig(t), ageWish{"DLQ_MAX_AGE", t.LettersMaxAge, t.LettersMaxAgeSet}, nil); err != nil {
-		return nil, err
+		return err
 	}
 	createBucket := func(ctx context.Context) error {
 		_, err := js.CreateKeyValue(ctx, fleetConfig(t))
@@ -83,18 +91,18 @@ func Ensure(ctx context.Context, js jetstream.JetStream, t Topology) ([]Finding,
 	}
 	bucket, err := e.stream(ctx, jetstream.StreamConfig{Name: fleetStream, Replicas: t.Replicas}, ageWish{}, createBucket)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	// Without their stream, or the bucket that holds their floor, there is
 	// nothing to say of consumers that was not said.
 	if events != nil && bucket != nil {
 		for _, provider := range t.Providers {
 			if err := e.consumer(ctx, events, provider); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
-	return e.kept, errors.Join(e.broken...)
+	return nil
 }
 
 // ensuring is one run of Ensure: what it gathers on its way.
@@ -180,6 +188,19 @@ func (e *ensuring) fail(f Finding) {
 		e.broken = append(e.broken, &findingError{f})
 	}
 }
+
+// notYet is what another server of a cluster, or another pod that starts, has
+// not done yet: what was made a moment ago is missing when one looks.
+func notYet(err error) error {
+	if vanished(err) || errors.Is(err, jetstream.ErrConsumerExists) {
+		return &notYetError{err}
+	}
+	return err
+}
+
+type notYetError struct{ error }
+
+func (e *notYetError) Unwrap() error { return e.error }
 
 // createConsumer makes a provider's consumer from its floor. When another pod
 // was faster, maybe from another floor, the one it made counts.

@@ -201,11 +201,15 @@ type pulling struct {
 }
 
 func pull(c *consumer.Consumer, n, priority int, take func(*consumer.Message)) *pulling {
+	return again(func(ctx context.Context) error { return c.Pull(ctx, n, priority, take) })
+}
+
+func again(pull func(context.Context) error) *pulling {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &pulling{cancel, make(chan error, 1)}
 	go func() {
 		for {
-			if err := c.Pull(ctx, n, priority, take); err != nil {
+			if err := pull(ctx); err != nil {
 				p.done <- err
 				return
 			}

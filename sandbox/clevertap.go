@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"unicode"
 
 	"github.com/go-json-experiment/json"
@@ -22,8 +23,9 @@ const (
 )
 
 type cleverTap struct {
-	accountID, passcode string
-	book                *book
+	accountID string
+	passcode  atomic.Pointer[string]
+	book      *book
 }
 
 func (c *cleverTap) name() string   { return CleverTap }
@@ -46,7 +48,7 @@ func (c *cleverTap) read(r *http.Request, path string) incoming {
 		return fail(http.StatusMethodNotAllowed, "Method not allowed")
 	case !same(r.Header.Get("X-CleverTap-Account-Id"), c.accountID):
 		return fail(http.StatusUnauthorized, "Account ID is not valid")
-	case !same(r.Header.Get("X-CleverTap-Passcode"), c.passcode):
+	case !same(r.Header.Get("X-CleverTap-Passcode"), *c.passcode.Load()):
 		return fail(http.StatusUnauthorized, "Passcode Invalid")
 	case !isJSON(r):
 		return fail(http.StatusBadRequest, "Content-Type must be application/json; charset=utf-8")

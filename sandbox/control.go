@@ -89,6 +89,12 @@ func (s *Server) RemoveRule(name string) int {
 // ClearRules removes all rules. Calls that hang are let go.
 func (s *Server) ClearRules() { _ = s.SetRules() }
 
+// SetPasscode changes what CleverTap demands from now on, as a rotation does.
+func (s *Server) SetPasscode(passcode string) { s.clevertap.passcode.Store(&passcode) }
+
+// SetAPIKey changes what Courier demands from now on, as a rotation does.
+func (s *Server) SetAPIKey(apiKey string) { s.courier.apiKey.Store(&apiKey) }
+
 // Reset forgets everything recorded and counted, the rules not.
 func (s *Server) Reset() {
 	s.clevertap.book.reset()
@@ -121,6 +127,7 @@ func (s *Server) control() http.Handler {
 	mux.HandleFunc("PUT "+ControlPath+"/rules", func(w http.ResponseWriter, r *http.Request) { takeRules(w, r, s.SetRules) })
 	mux.HandleFunc("POST "+ControlPath+"/rules", func(w http.ResponseWriter, r *http.Request) { takeRules(w, r, s.AddRules) })
 	mux.HandleFunc("DELETE "+ControlPath+"/rules", s.deleteRules)
+	mux.HandleFunc("PUT "+ControlPath+"/credentials", s.takeCredentials)
 	mux.HandleFunc("POST "+ControlPath+"/reset", func(w http.ResponseWriter, r *http.Request) {
 		s.Reset()
 		w.WriteHeader(http.StatusNoContent)
@@ -144,6 +151,7 @@ Faults      GET    /sandbox/rules
             PUT    /sandbox/rules                       a JSON array of rules, instead of those there are
             POST   /sandbox/rules                       more of them
             DELETE /sandbox/rules                       all of them, or ?name=…
+Rotate      PUT    /sandbox/credentials                 {"clevertap_passcode": …, "courier_api_key": …}, one or both
 Afresh      POST   /sandbox/reset                       forget all records and counters
 `
 
@@ -229,6 +237,26 @@ func takeRules(w http.ResponseWriter, r *http.Request, take func(...Rule) error)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// takeCredentials never shows what it was sent.
+func (s *Server) takeCredentials(w http.ResponseWriter, r *http.Request) {
+	var wanted struct {
+		Passcode string `json:"clevertap_passcode"`
+		APIKey   string `json:"courier_api_key"`
+	}
+	body, err := readBody(r, maxRules)
+	if err != nil || json.Unmarshal(body, &wanted, json.RejectUnknownMembers(true)) != nil || wanted.Passcode == "" && wanted.APIKey == "" {
+		http.Error(w, "want a JSON object with the texts clevertap_passcode, courier_api_key or both, none of them empty", http.StatusBadRequest)
+		return
+	}
+	if wanted.Passcode != "" {
+		s.SetPasscode(wanted.Passcode)
+	}
+	if wanted.APIKey != "" {
+		s.SetAPIKey(wanted.APIKey)
 	}
 	w.WriteHeader(http.StatusNoContent)
 }

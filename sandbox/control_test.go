@@ -65,6 +65,10 @@ func TestReportAsJSON(t *testing.T) {
 		"repeated":0,"dry_run":0,"refused":{},"call_sizes":{"1":1},"mean_size":1,"max_size":1,"forgotten":0}`)
 	sameJSON(t, "rules", part("rules"), `[{"rule":{"name":"slow","provider":"courier","effect":"latency","delay":"1ms"},"active":true,"hits":1}]`)
 
+	want(t, "credentials", w.control("PUT", "/sandbox/credentials", `{"courier_api_key":"another"}`).status, 204)
+	for _, wrong := range []string{``, `{}`, `{"passcode":"p"}`, `{"courier_api_key":7}`} {
+		want(t, "credentials "+wrong, w.control("PUT", "/sandbox/credentials", wrong).status, 400)
+	}
 	want(t, "reset", w.control("POST", "/sandbox/reset", "").status, 204)
 	want(t, "accepted after the reset", w.Report().CleverTap.Accepted, 0)
 	want(t, "remembered after the reset", len(w.Accepted(sandbox.CleverTap)), 0)

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -17,8 +18,8 @@ const courierBytes = 6 << 20
 
 // courier does PUT /users/{user_id}/tokens/{token}, "Add single token to user".
 type courier struct {
-	authorization string
-	book          *book
+	apiKey atomic.Pointer[string]
+	book   *book
 }
 
 func (c *courier) name() string   { return Courier }
@@ -39,7 +40,7 @@ func (c *courier) read(r *http.Request, path string) incoming {
 	case !found || r.Method != http.MethodPut:
 		// What answers here is the gateway, not the token service.
 		return incoming{early: &answer{status: http.StatusNotFound, contentType: "application/json", body: []byte(`{"message":"Not Found"}`)}}
-	case !same(r.Header.Get("Authorization"), c.authorization):
+	case !same(r.Header.Get("Authorization"), "Bearer "+*c.apiKey.Load()):
 		return fail(http.StatusUnauthorized, "Unauthorized")
 	}
 	in := incoming{records: []Record{{Identity: userID, Token: token, Body: body}}, texts: []string{""}}

@@ -106,8 +106,10 @@ func New(settings Settings) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{settings: settings}
-	s.clevertap = &cleverTap{accountID: settings.AccountID, passcode: settings.Passcode, book: newBook(settings, settings.CleverTapCap, &s.watch)}
-	s.courier = &courier{authorization: "Bearer " + settings.APIKey, book: newBook(settings, 0, &s.watch)}
+	s.clevertap = &cleverTap{accountID: settings.AccountID, book: newBook(settings, settings.CleverTapCap, &s.watch)}
+	s.courier = &courier{book: newBook(settings, 0, &s.watch)}
+	s.SetPasscode(settings.Passcode)
+	s.SetAPIKey(settings.APIKey)
 	s.rules.set(settings.Rules, time.Now())
 	return s, nil
 }

@@ -4,12 +4,16 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
+	"os"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/tokenrelay/tokenrelay/dlq/console"
 	"github.com/tokenrelay/tokenrelay/internal/config"
 	"github.com/tokenrelay/tokenrelay/internal/ops"
+	"github.com/tokenrelay/tokenrelay/internal/reread"
 	"github.com/tokenrelay/tokenrelay/internal/rights"
 	"github.com/tokenrelay/tokenrelay/internal/terminal"
 )
@@ -39,11 +43,14 @@ func (c *consoleCommand) Run(ctx context.Context, std streams) error {
 		return cmp.Or(context.Cause(starting), err)
 	}
 	defer link.close()
-	served, err := console.New(console.Settings{
-		Addr: c.Console.Addr, Hosts: c.Console.Hosts, Password: c.Console.Password.Reveal(),
-		TLSCert: c.Console.TLSCert, TLSKey: c.Console.TLSKey, Idle: c.Console.Session,
+	settings := console.Settings{
+		Addr: c.Console.Addr, Hosts: c.Console.Hosts, Certificate: c.Console.Certificate(), Idle: c.Console.Session,
 		JS: link.js, Letters: link.letters, Log: log,
-	})
+	}
+	if c.Console.Password.IsSet() {
+		settings.Password = c.Console.Password.Reveal
+	}
+	served, err := console.New(settings)
 	if err != nil {
 		return err
 	}
@@ -51,9 +58,14 @@ func (c *consoleCommand) Run(ctx context.Context, std streams) error {
 		return errors.Join(err, served.Stop(ctx))
 	}
 	printf(std.out, "console: %s\n", served.URL())
-	if c.Console.Password.IsSet() && c.Console.TLSCert == "" && !c.Console.Local() {
+	if c.Console.Password.IsSet() && settings.Certificate == nil && !c.Console.Local() {
 		log.Warn("the console is served without TLS: passwords and letters travel in the clear, unless a proxy adds it; see CONSOLE_TLS_CERT")
 	}
+	watching, endWatch := context.WithCancel(ctx)
+	var watched sync.WaitGroup
+	watched.Go(func() { c.files(log, std.hangups, served).Run(watching) })
+	defer watched.Wait()
+	defer endWatch()
 	var failed error
 	select {
 	case <-ctx.Done():
@@ -62,4 +74,16 @@ func (c *consoleCommand) Run(ctx context.Context, std streams) error {
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), consoleGrace)
 	defer cancel()
 	return errors.Join(failed, served.Stop(ending))
+}
+
+// files are those that may change while the console runs.
+func (c *consoleCommand) files(log *slog.Logger, hangups <-chan os.Signal, served *console.Console) *reread.Watch {
+	watch := &reread.Watch{Log: log, Signals: hangups}
+	if file := c.Console.Password.File(); file != nil {
+		watch.Add(file, served.EndSessions)
+	}
+	for _, file := range slices.Concat(c.Console.Files(), c.NATS.Files()) {
+		watch.Add(file, nil)
+	}
+	return watch
 }

@@ -13,9 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,16 +22,17 @@ import (
 	"github.com/tokenrelay/tokenrelay/dlq"
 	"github.com/tokenrelay/tokenrelay/internal/config"
 	"github.com/tokenrelay/tokenrelay/internal/rights"
+	"github.com/tokenrelay/tokenrelay/internal/signals"
 )
 
 func main() {
-	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // nohup: its terminal may go
-		ends = append(ends, syscall.SIGHUP)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), ends...)
-	context.AfterFunc(ctx, stop) // a second signal means now
-	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
+	p := process{hangups: signals.Hangup()}
+	os.Exit(p.run(signals.End(), os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
+}
+
+// process is what a command has of its process beside its streams.
+type process struct {
+	hangups <-chan os.Signal // the terminal has gone, or a console shall read its files again
 }
 
 // cli is every command; kong fills it.
@@ -47,6 +46,7 @@ type cli struct {
 	Erase  eraseCommand  `cmd:"" help:"Remove a person's letters and events for good."`
 
 	Console consoleCommand `cmd:"" help:"Serve all this as a page for a browser."`
+	Health  healthCommand  `cmd:"" help:"Ask the console on this host whether it is there; exit 1 when it is not."`
 }
 
 // streams are what a command reads and writes. Values, and then answers, are
@@ -57,6 +57,7 @@ type streams struct {
 	out, err io.Writer
 	env      []string
 	end      context.CancelCauseFunc // ends the command, for what cannot become better
+	process
 }
 
 // line reads a line, or ends with ctx.
@@ -90,14 +91,23 @@ const (
 	exitFailure = 1
 )
 
-func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
+func (p process) run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	out := &output{to: stdout}
-	std := streams{bufio.NewReader(stdin), stdin, out, stderr, env, end}
+	std := streams{bufio.NewReader(stdin), stdin, out, stderr, env, end, p}
 	command, code := config.Parse("dlq", "Dead letters: see why, try the cure, replay.", &cli{}, args, env, stdout, stderr)
 	if command == nil {
 		return code
+	}
+	if command.Command() != "console" {
+		go func() {
+			select {
+			case <-p.hangups:
+				end(context.Canceled)
+			case <-ctx.Done():
+			}
+		}()
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	err := command.Run(std)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a condition may take on a busy machine.
 const patience = 60 * time.Second
+
+func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	return process{}.run(ctx, args, env, stdin, stdout, stderr)
+}
 
 // world is where the command is run.
 type world struct{ *lettertest.World }

@@ -12,24 +12,21 @@ import (
 	"io"
 	"log"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/tokenrelay/tokenrelay/internal/app"
 	"github.com/tokenrelay/tokenrelay/internal/config"
 	"github.com/tokenrelay/tokenrelay/internal/ops"
+	"github.com/tokenrelay/tokenrelay/internal/signals"
 	"github.com/tokenrelay/tokenrelay/internal/terminal"
 )
 
 func main() {
 	// net/http writes there what it cannot make sense of, word for word.
 	log.SetOutput(io.Discard)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal means now
-	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(signals.End(), signals.Hangup(), os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 }
 
 // cli is every command of the worker; kong fills it.
@@ -46,10 +43,11 @@ type streams struct {
 	in       io.Reader
 	out, err io.Writer
 	env      []string
+	hangups  <-chan os.Signal // each says: read the files again
 }
 
-func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	std := streams{stdin, stdout, stderr, env}
+func run(ctx context.Context, hangups <-chan os.Signal, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	std := streams{stdin, stdout, stderr, env, hangups}
 	command, code := config.Parse("worker", "Brings token registrations from NATS JetStream to CleverTap and Courier.", &cli{}, args, env, stdout, stderr)
 	if command == nil {
 		return code
@@ -70,7 +68,9 @@ type runCommand struct {
 // Run is the service.
 func (c *runCommand) Run(ctx context.Context, std streams) error {
 	bound(std.env)
-	return app.New(c.Worker, c.Force, ops.NewLogger(std.err, c.Log.Level, c.Log.Format, terminal.Is(std.err))).Run(ctx)
+	worker := app.New(c.Worker, c.Force, ops.NewLogger(std.err, c.Log.Level, c.Log.Format, terminal.Is(std.err)))
+	worker.RereadAt(std.hangups)
+	return worker.Run(ctx)
 }
 
 // bound lets the garbage collector run half as often while the heap is small,

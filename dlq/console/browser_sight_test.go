@@ -25,7 +25,7 @@ func checked(tab *browsertest.Tab, where string) {
 // however long the words are.
 func TestBrowserSight(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(s *console.Settings) { s.Password = "the right one" })
+	w := newWorld(t, func(s *console.Settings) { s.Password = func() string { return "the right one" } })
 	long := strings.Repeat("an/unbroken/word", 12)
 	w.refuse(sandbox.CleverTap, "530", "broken")
 	w.refuseCredentials()

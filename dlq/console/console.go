@@ -13,7 +13,7 @@ package console
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"html/template"
@@ -35,10 +35,11 @@ import (
 type Settings struct {
 	Addr     string        // host:port; any port for 0
 	Hosts    []string      // names by which browsers may call it, beside localhost and the host of Addr
-	Password string        // empty: operators give a name only, so Addr must be loopback
-	TLSCert  string        // files, PEM; none: plain HTTP
-	TLSKey   string        //
-	Idle     time.Duration // a session ends after so long without a click
+	Password func() string // what it is now; nil: operators give a name only, so Addr must be loopback
+
+	Certificate func() tls.Certificate // what it is now; nil: plain HTTP
+
+	Idle time.Duration // a session ends after so long without a click
 
 	JS      jetstream.JetStream // see flow.Settings
 	Letters *dlq.Reader
@@ -56,7 +57,6 @@ type Console struct {
 	gate     *gate
 	jobs     *jobs
 	csrfKey  []byte
-	password [sha256.Size]byte
 
 	server    *http.Server
 	grace     time.Duration // of connections, at the end
@@ -74,7 +74,7 @@ type Console struct {
 func New(s Settings) (*Console, error) {
 	if host, _, err := net.SplitHostPort(s.Addr); err != nil {
 		return nil, fmt.Errorf("CONSOLE_ADDR: %w", err)
-	} else if s.Password == "" && !isLoopback(host) {
+	} else if s.Password == nil && !isLoopback(host) {
 		return nil, errors.New("CONSOLE_PASSWORD: an address that is not loopback demands one")
 	}
 	pages, err := parsePages()
@@ -84,7 +84,7 @@ func New(s Settings) (*Console, error) {
 	c := &Console{
 		Settings: s, pages: pages, veil: dlq.NewVeil(false), flow: flow.NewWatch(flow.Settings{JS: s.JS, Log: s.Log}),
 		tally: newTally(s.Letters), sessions: newSessions(s.Idle), gate: newGate(), csrfKey: make([]byte, 32),
-		password: sha256.Sum256([]byte(s.Password)), grace: grace, heartbeat: heartbeat, failed: make(chan error, 1),
+		grace: grace, heartbeat: heartbeat, failed: make(chan error, 1),
 	}
 	_, _ = rand.Read(c.csrfKey) // never fails
 	c.alive, c.end = context.WithCancel(context.Background())
@@ -121,8 +121,12 @@ func (c *Console) Start() error {
 	c.listener = listener
 	c.work.Go(func() {
 		serve := func() error { return c.server.Serve(listener) }
-		if c.TLSCert != "" {
-			serve = func() error { return c.server.ServeTLS(listener, c.TLSCert, c.TLSKey) }
+		if c.Certificate != nil {
+			c.server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+				pair := c.Certificate()
+				return &pair, nil
+			}}
+			serve = func() error { return c.server.ServeTLS(listener, "", "") }
 		}
 		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 			c.failed <- fmt.Errorf("console: %w", err)
@@ -143,7 +147,7 @@ func (c *Console) Failed() <-chan error { return c.failed }
 // URL is where a started console is.
 func (c *Console) URL() string {
 	scheme := "http://"
-	if c.TLSCert != "" {
+	if c.Certificate != nil {
 		scheme = "https://"
 	}
 	addr := c.listener.Addr().String()
@@ -155,6 +159,9 @@ func (c *Console) URL() string {
 
 // grace is how long Stop waits for answers that are on their way.
 const grace = 5 * time.Second
+
+// EndSessions lets everybody log in again: the password has changed.
+func (c *Console) EndSessions() { c.sessions.closeAll() }
 
 // Stop ends running jobs, which say in the log what they have done, and the
 // server. Who neither sends nor reads on is cut off after a while; the error

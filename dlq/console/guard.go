@@ -164,7 +164,7 @@ func (c *Console) away(w http.ResponseWriter, s *session) bool {
 func (c *Console) cookieName(name string) string {
 	_, port, _ := net.SplitHostPort(c.listener.Addr().String())
 	name = "tokenrelay-" + name + "-" + port
-	if c.TLSCert != "" {
+	if c.Certificate != nil {
 		return "__Host-" + name
 	}
 	return name
@@ -173,7 +173,7 @@ func (c *Console) cookieName(name string) string {
 func (c *Console) cookie(name, value string, seconds int) *http.Cookie {
 	//nolint:gosec // without TLS a secure cookie would never come back
 	return &http.Cookie{Name: c.cookieName(name), Value: value, Path: "/", MaxAge: seconds,
-		Secure: c.TLSCert != "", HttpOnly: true, SameSite: http.SameSiteStrictMode}
+		Secure: c.Certificate != nil, HttpOnly: true, SameSite: http.SameSiteStrictMode}
 }
 
 const (

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,7 +14,7 @@ import (
 	"github.com/tokenrelay/tokenrelay/internal/broker/brokertest"
 )
 
-func password(s *console.Settings) { s.Password = "the right one" }
+func password(s *console.Settings) { s.Password = func() string { return "the right one" } }
 
 // Nothing but the login is shown to who is not logged in.
 func TestNobodySeesAnythingWithoutLogin(t *testing.T) {
@@ -208,8 +209,12 @@ func TestHeaders(t *testing.T) {
 func TestCookies(t *testing.T) {
 	t.Parallel()
 	cert, key := brokertest.Certificate(t)
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, change := range map[string]func(*console.Settings){
-		"tokenrelay-session-": func(*console.Settings) {}, "__Host-tokenrelay-session-": func(s *console.Settings) { s.TLSCert, s.TLSKey = cert, key },
+		"tokenrelay-session-": func(*console.Settings) {}, "__Host-tokenrelay-session-": func(s *console.Settings) { s.Certificate = func() tls.Certificate { return pair } },
 	} {
 		w := newWorld(t, change)
 		o := w.visitor()

@@ -37,7 +37,7 @@ func (c *Console) showLogin(w http.ResponseWriter, r *http.Request, status int, 
 		http.SetCookie(w, c.cookie(visitCookie, visit, 24*60*60))
 	}
 	view.frame = frame{Title: "Log in", CSRF: c.sign("login " + visit)}
-	view.NeedsPassword = c.Password != ""
+	view.NeedsPassword = c.Password != nil
 	c.show(w, status, "login", view)
 }
 
@@ -69,7 +69,7 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusUnprocessableEntity, "Give your name, up to 64 characters: what you do here is logged with it.")
 		return
 	}
-	if c.Password != "" {
+	if c.Password != nil {
 		given := sha256.Sum256([]byte(r.PostFormValue("password")))
 		known := c.knownBrowser(r)
 		from := caller{place: placeOf(r.RemoteAddr)}
@@ -77,7 +77,8 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 			from = caller{place: "browser " + known, known: true}
 		}
 		right, err := c.gate.try(r.Context(), from, func() bool {
-			return subtle.ConstantTimeCompare(given[:], c.password[:]) == 1
+			want := sha256.Sum256([]byte(c.Password()))
+			return subtle.ConstantTimeCompare(given[:], want[:]) == 1
 		})
 		switch {
 		case errors.Is(err, errCrowded) || errors.Is(err, errFlooded):

@@ -99,6 +99,12 @@ func (s *sessions) close(id string) {
 	delete(s.byID, id)
 }
 
+func (s *sessions) closeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.byID)
+}
+
 func (s *sessions) sweep(now time.Time) {
 	for id, one := range s.byID {
 		if one.over(now, s.idle) {

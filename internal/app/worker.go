@@ -27,6 +27,7 @@ import (
 	"github.com/tokenrelay/tokenrelay/internal/fleet"
 	"github.com/tokenrelay/tokenrelay/internal/flow"
 	"github.com/tokenrelay/tokenrelay/internal/ops"
+	"github.com/tokenrelay/tokenrelay/internal/reread"
 	"github.com/tokenrelay/tokenrelay/providers"
 )
 
@@ -43,6 +44,7 @@ type Worker struct {
 	board     *fleet.Board
 	announcer *flow.Announcer
 	refusals  *refusals
+	files     reread.Watch
 
 	stop, work             context.Context
 	stopPulling, stopCalls context.CancelFunc
@@ -62,10 +64,15 @@ func New(settings config.Worker, force bool, log *slog.Logger) *Worker {
 		registry: ops.NewRegistry(), readiness: &ops.Readiness{}, desks: map[string]*delivery.Desk{},
 	}
 	w.refusals = newRefusals(log)
+	w.files.Log = log
 	w.announcer = flow.NewAnnouncer(flow.AnnouncerSettings{Pod: w.self, Version: build.Read().Version, Log: log})
 	w.server = ops.NewServer(settings.HTTP.Addr, w.readiness, w.registry, log)
 	return w
 }
+
+// RereadAt lets each signal read the files of secrets, keys and certificates
+// again, at once. It is for before Start.
+func (w *Worker) RereadAt(signals <-chan os.Signal) { w.files.Signals = signals }
 
 // podName is the host's name, which a platform makes the pod's, and something
 // of this start's own.
@@ -150,13 +157,13 @@ func (w *Worker) Start(ctx context.Context) error {
 	w.announcer.Begin()
 	deliveryMetrics := delivery.NewMetrics(w.registry)
 	sources := map[string]ops.Source{}
-	var maxAge time.Duration
 	for _, name := range w.settings.Providers.Names {
-		provider, err := newProvider(name, w.settings)
+		provider, err := newAccount(name, w.settings)
 		if err != nil {
 			return err
 		}
 		w.providers = append(w.providers, provider)
+		w.follow(helping, provider, holds)
 		events, err := await(ctx, waiting, func(ctx context.Context) (*consumer.Consumer, error) {
 			return consumer.Open(ctx, js, name, consumer.Options{Log: w.log, Topology: topology})
 		})
@@ -164,20 +171,23 @@ func (w *Worker) Start(ctx context.Context) error {
 			return err
 		}
 		w.consumers = append(w.consumers, events)
-		maxAge = events.MaxAge()
 		sources[name] = figures(events, js, name)
-		w.registry.MustRegister(heldGauge(holds, name))
+		w.registry.MustRegister(newHeldGauge(holds, name))
 		desk := delivery.NewDesk(w.deskSettings(helping, name, delivery.Settings{
 			Provider: provider, Consumer: events, Holds: holds, Letters: dlq.NewWriter(js, w.remake(js)), Conn: conn,
-			Metrics: deliveryMetrics, Log: w.log, EventMaxAge: maxAge,
+			Metrics: deliveryMetrics, Log: w.log, EventMaxAge: events.MaxAge(),
 			RetryMaxElapsed: w.settings.Delivery.RetryMaxElapsed, MaxAttempts: w.settings.Delivery.MaxAttempts,
 		}))
 		w.desks[name] = desk
 		w.delivering.Go(func() { desk.Run(w.stop, w.work) })
 	}
-	fleetFigures := ops.NewFigures(ops.FiguresOptions{Sources: sources, MaxAge: maxAge, Log: w.log})
+	fleetFigures := ops.NewFigures(ops.FiguresOptions{Sources: sources, Log: w.log})
 	w.registry.MustRegister(fleetFigures)
 	w.helpers.Go(func() { fleetFigures.Run(helping) })
+	for _, file := range w.settings.NATS.Files() {
+		w.files.Add(file, nil) // the connection asks for it
+	}
+	w.helpers.Go(func() { w.files.Run(helping) })
 	w.helpers.Go(func() { w.announcer.Run(helping, conn, w.counted) })
 	w.readiness.SetStarted()
 	w.log.Info("worker is ready", "pod", w.self)

@@ -8,7 +8,9 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,6 +23,8 @@ import (
 // readyWithin is how long a server may take to recover what its folder holds.
 const readyWithin = 30 * time.Second
 
+const loopback = "127.0.0.1"
+
 // Settings are what a broker is started with.
 type Settings struct {
 	Dir        string // where streams are kept; required
@@ -28,6 +32,7 @@ type Settings struct {
 	SyncAlways bool   // sync every write to disk before it is acknowledged; without it the server syncs every 2 minutes
 	MaxPayload int32  // bytes a message; 0 is the server's default of 1 MiB
 	Name       string // of the server, shown to clients
+	Routes     []int  // ports of a cluster's servers, on the loopback address, this one's first; none: it stands alone
 }
 
 // Broker is a running server. All methods are safe for concurrent use.
@@ -45,7 +50,7 @@ func Start(s Settings) (*Broker, error) {
 		return nil, errors.New("broker: no folder for the streams")
 	}
 	if s.Addr == "" {
-		s.Addr = "127.0.0.1:0"
+		s.Addr = loopback + ":0"
 	}
 	b := &Broker{settings: s, addr: s.Addr}
 	if err := b.start(); err != nil {
@@ -114,7 +119,7 @@ func (b *Broker) start() error {
 	} else if err := vacant(b.addr); err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
-	srv, err := server.NewServer(&server.Options{
+	options := &server.Options{
 		ServerName: b.settings.Name,
 		Host:       host,
 		Port:       port,
@@ -124,7 +129,15 @@ func (b *Broker) start() error {
 		MaxPayload: b.settings.MaxPayload,
 		NoLog:      true,
 		NoSigs:     true,
-	})
+	}
+	if routes := b.settings.Routes; len(routes) > 0 {
+		// Clients are told of no other server: who connects to one stays there.
+		options.Cluster = server.ClusterOpts{Name: "cluster", Host: loopback, Port: routes[0], NoAdvertise: true}
+		for _, port := range routes {
+			options.Routes = append(options.Routes, &url.URL{Scheme: "nats", Host: net.JoinHostPort(loopback, strconv.Itoa(port))})
+		}
+	}
+	srv, err := server.NewServer(options)
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
@@ -147,6 +160,25 @@ func vacant(addr string) error {
 		return err
 	}
 	return listener.Close()
+}
+
+// FreePorts finds ports below those that systems hand out for outgoing
+// connections: one of those could be taken while its server is away.
+func FreePorts(n int) ([]int, error) {
+	var ports []int
+	for range 50 * n {
+		port := 20_000 + rand.N(12_000)
+		listener, err := net.Listen("tcp", net.JoinHostPort(loopback, strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		// All at the end, so that each is found once.
+		defer func() { _ = listener.Close() }()
+		if ports = append(ports, port); len(ports) == n {
+			return ports, nil
+		}
+	}
+	return nil, errors.New("no free ports from 20000 to 32000")
 }
 
 func (b *Broker) stop() {

@@ -11,17 +11,21 @@ import (
 	"github.com/tokenrelay/tokenrelay/sandbox"
 )
 
+// promptly is how late an event may come without a fault.
+const promptly = 2 * time.Second
+
 // books are what the observer found, at the providers and in the streams, when
 // all was over.
 type books struct {
 	traffic  traffic
-	stored   map[int]int // events in the stream, how often each
+	stored   map[int][]time.Time // events in the stream, and since when
 	letters  []deadLetter
 	accepted map[string][]sandbox.Record // by provider, in order
 	refused  map[string][]sandbox.Record
 	calls    []seenCall
 	freezes  [][]freeze // by pod
 	pending  string     // what still waits; empty: nothing
+	calm     bool       // there were no faults
 	began    time.Time
 	ended    time.Time
 }
@@ -34,6 +38,7 @@ type tally struct {
 	repeats  int // accepted again
 	refused  int // different ones
 	letters  int
+	latest   time.Duration // longest from the stream to the first acceptance
 
 	peak       int           // calls open, of CleverTap over the fleet, of Courier in one pod
 	rawPeak    int           // the same without any allowance
@@ -50,12 +55,12 @@ func (b *books) audit() (problems []string, tallies map[string]tally) {
 		found.add("still pending at the end", b.pending)
 	}
 	for number := range b.traffic.confirmed {
-		if b.stored[number] == 0 {
+		if len(b.stored[number]) == 0 {
 			found.add("confirmed, but not in the stream", number)
 		}
 	}
 	for number, times := range b.stored {
-		if times > 1 {
+		if len(times) > 1 {
 			found.add("stored more than once", number)
 		}
 		if number < 0 || number >= b.traffic.sent {
@@ -64,6 +69,9 @@ func (b *books) audit() (problems []string, tallies map[string]tally) {
 	}
 	for _, provider := range event.Providers() {
 		t := b.outcomes(provider, &found)
+		if t.latest = b.latest(provider); b.calm && (t.repeats > 0 || t.latest > promptly) {
+			found.add(provider+": without a fault events came twice, or late", fmt.Sprintf("%d repeats, the latest after %s", t.repeats, t.latest))
+		}
 		b.open(provider, &t, &found)
 		tallies[provider] = t
 	}
@@ -114,12 +122,25 @@ func (b *books) outcomes(provider string, found *complaints) (t tally) {
 	}
 	for _, numbers := range [][]int{slices.Collect(maps.Keys(accepted)), slices.Collect(maps.Keys(letters))} {
 		for _, number := range numbers {
-			if b.stored[number] == 0 {
+			if len(b.stored[number]) == 0 {
 				found.add(provider+": came out, but is not in the stream", number)
 			}
 		}
 	}
 	return t
+}
+
+// latest is the longest time from the stream to the first acceptance.
+func (b *books) latest(provider string) (longest time.Duration) {
+	seen := map[int]bool{}
+	for _, r := range b.accepted[provider] {
+		number := numberOf(r.Token)
+		if since := b.stored[number]; !seen[number] && len(since) > 0 {
+			longest = max(longest, r.At.Sub(since[0]))
+		}
+		seen[number] = true
+	}
+	return longest
 }
 
 // open checks how many calls were open at once.

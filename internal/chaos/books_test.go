@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tokenrelay/tokenrelay/event"
 	"github.com/tokenrelay/tokenrelay/sandbox"
@@ -32,12 +33,12 @@ func skipped(f fate) bool   { return !f.addressed }
 // goodBooks are those of a run in which all went well.
 func goodBooks() *books {
 	b := &books{
-		traffic: traffic{sent: events, confirmed: map[int]bool{}}, stored: map[int]int{},
+		traffic: traffic{sent: events, confirmed: map[int]bool{}}, stored: map[int][]time.Time{},
 		accepted: map[string][]sandbox.Record{}, refused: map[string][]sandbox.Record{},
 		freezes: make([][]freeze, 4), began: second(0), ended: second(60),
 	}
 	for number := range events {
-		b.traffic.confirmed[number], b.stored[number] = true, 1
+		b.traffic.confirmed[number], b.stored[number] = true, []time.Time{second(float64(number) / 10)}
 		for _, provider := range event.Providers() {
 			record := sandbox.Record{Token: makeEvent(number).Token, At: second(float64(number) / 10)}
 			switch f := fateOf(number, provider); {
@@ -110,9 +111,16 @@ func TestWrongBooks(t *testing.T) {
 		"out of nowhere": {func(_ *testing.T, b *books) {
 			b.accepted[event.Courier] = append(b.accepted[event.Courier], sandbox.Record{Token: "token-999999"})
 		}, "courier: came out, but is not in the stream"},
-		"stored twice":  {func(_ *testing.T, b *books) { b.stored[7] = 2 }, "stored more than once: 1, such as [7]"},
-		"not published": {func(_ *testing.T, b *books) { b.stored[-1] = 1 }, "in the stream, but never published"},
-		"pending":       {func(_ *testing.T, b *books) { b.pending = "courier: 3 not delivered" }, "still pending at the end"},
+		"stored twice":  {func(_ *testing.T, b *books) { b.stored[7] = append(b.stored[7], second(1)) }, "stored more than once: 1, such as [7]"},
+		"not published": {func(_ *testing.T, b *books) { b.stored[-1] = []time.Time{second(1)} }, "in the stream, but never published"},
+		"twice without a fault": {func(_ *testing.T, b *books) {
+			b.calm, b.accepted[event.Courier] = true, append(b.accepted[event.Courier], b.accepted[event.Courier][0])
+		}, "courier: without a fault events came twice, or late: 1, such as [1 repeats, the latest after 0s]"},
+		"late without a fault": {func(_ *testing.T, b *books) {
+			b.calm = true
+			b.accepted[event.Courier][5].At = b.accepted[event.Courier][5].At.Add(time.Minute)
+		}, "[0 repeats, the latest after 1m0s]"},
+		"pending": {func(_ *testing.T, b *books) { b.pending = "courier: 3 not delivered" }, "still pending at the end"},
 		"over the cap": {func(_ *testing.T, b *books) {
 			b.calls = append(b.calls, seenCall{event.CleverTap, 3, second(10.1), second(10.2), false})
 		}, "clevertap: 4 calls open at once, more than 3"},

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,14 +18,11 @@ import (
 
 	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/event"
+	"github.com/tokenrelay/tokenrelay/internal/broker"
 )
 
 const (
 	replicas = 3
-
-	// ackWait is the consumers', instead of the declared 60 s: as much longer
-	// than the lease, so that what a dead pod held comes back within the run.
-	ackWait = 2 * lease
 
 	clusterStart = 2 * time.Minute // most time for a cluster to take streams
 	streamsDir   = "jetstream"
@@ -39,6 +36,7 @@ type cluster struct {
 	nursery *nursery
 	self    string // path of this binary
 	logDir  string
+	ackWait time.Duration // the consumers', where it is not the declared one
 	nodes   []*node
 	conn    *nats.Conn // the harness's own, past the proxies
 	js      jetstream.JetStream
@@ -50,7 +48,7 @@ type node struct {
 }
 
 // startCluster returns when streams, consumers and bucket are there.
-func startCluster(ctx context.Context, n *nursery, dir string) (_ *cluster, err error) {
+func startCluster(ctx context.Context, n *nursery, dir string, ackWait time.Duration) (_ *cluster, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -58,11 +56,11 @@ func startCluster(ctx context.Context, n *nursery, dir string) (_ *cluster, err 
 	if _, err := os.Stat(filepath.Join(dir, streamsDir)); err == nil {
 		return nil, fmt.Errorf("%s holds the streams of another run: name another folder", dir)
 	}
-	ports, err := freePorts(2 * replicas)
+	ports, err := broker.FreePorts(2 * replicas)
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{nursery: n, self: self, logDir: dir}
+	c := &cluster{nursery: n, self: self, logDir: dir, ackWait: ackWait}
 	defer func() {
 		if err != nil {
 			c.close()
@@ -71,7 +69,8 @@ func startCluster(ctx context.Context, n *nursery, dir string) (_ *cluster, err 
 	for i := range replicas {
 		name := "n" + strconv.Itoa(i)
 		c.nodes = append(c.nodes, &node{config: nodeConfig{
-			Name: name, Dir: filepath.Join(dir, streamsDir, name), Client: ports[i], Route: ports[replicas+i], Routes: ports[replicas:],
+			Name: name, Dir: filepath.Join(dir, streamsDir, name), Client: ports[i],
+			Routes: slices.Concat(ports[replicas+i:], ports[replicas:replicas+i]),
 		}})
 		if err := c.start(i); err != nil {
 			return nil, err
@@ -103,7 +102,7 @@ func (c *cluster) url() string {
 func (n *node) addr() string { return net.JoinHostPort(loopback, strconv.Itoa(n.config.Client)) }
 func (n *node) url() string  { return "nats://" + n.addr() }
 
-// declare makes what the workers would make, and shortens the ack wait.
+// declare makes what the workers would make.
 func (c *cluster) declare(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*askTimeout)
 	defer cancel()
@@ -118,13 +117,16 @@ func (c *cluster) declare(ctx context.Context) (err error) {
 	if _, err = consumer.Ensure(ctx, c.js, consumer.Topology{Replicas: replicas, Provision: true, Providers: event.Providers()}); err != nil {
 		return err
 	}
+	if c.ackWait == 0 {
+		return nil
+	}
 	for _, provider := range event.Providers() {
 		current, err := c.js.Consumer(ctx, consumer.EventsStream, provider)
 		if err != nil {
 			return err
 		}
 		config := current.CachedInfo().Config
-		config.AckWait = ackWait
+		config.AckWait = c.ackWait
 		if _, err := c.js.UpdateConsumer(ctx, consumer.EventsStream, config); err != nil {
 			return err
 		}
@@ -176,6 +178,9 @@ func (c *cluster) stop(i int, atOnce bool) error {
 	return p.term(20 * time.Second)
 }
 
+// signal stops a server's process, or lets it go on.
+func (c *cluster) signal(i int, s syscall.Signal) error { return c.nodes[i].process.signal(s) }
+
 // stillUp reports the servers that ended by themselves.
 func (c *cluster) stillUp() error {
 	var ended []error
@@ -202,22 +207,4 @@ func (c *cluster) close() {
 			n.process.kill()
 		}
 	}
-}
-
-// freePorts finds ports below those that systems hand out for outgoing
-// connections: one of those could be taken while its server is away.
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range 50 * n {
-		port := 20_000 + rand.N(12_000)
-		listener, err := net.Listen("tcp", net.JoinHostPort(loopback, strconv.Itoa(port)))
-		if err != nil {
-			continue
-		}
-		defer listener.Close() // all at the end, so that each is found once
-		if ports = append(ports, port); len(ports) == n {
-			return ports, nil
-		}
-	}
-	return nil, errors.New("no free ports from 20000 to 32000")
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -38,7 +39,7 @@ func (st *stage) act(ctx context.Context, a action) {
 	switch a.kind {
 	case killPod, termPod, freezePod:
 		st.stopPod(ctx, a)
-	case stopLeader, killLeader:
+	case stopLeader, killLeader, freezeLeader:
 		st.stopServer(ctx, a)
 	case latency, resetPeer, silence:
 		st.timeline.note("%s, for %s", a, a.length)
@@ -90,6 +91,13 @@ func (st *stage) stopServer(ctx context.Context, a action) {
 	defer st.breaking.Unlock()
 	number := st.cluster.leader(ctx, a.target)
 	st.timeline.note("%s, server %d, for %s", a, number, a.length)
+	if a.kind == freezeLeader {
+		st.check(a, st.cluster.signal(number, syscall.SIGSTOP))
+		sleep(ctx, a.length)
+		st.check(a, st.cluster.signal(number, syscall.SIGCONT))
+		st.timeline.note("server %d: SIGCONT", number)
+		return
+	}
 	st.check(a, st.cluster.stop(number, a.kind == killLeader))
 	sleep(ctx, a.length)
 	st.check(a, st.cluster.start(number))

@@ -39,6 +39,8 @@ type settings struct {
 	seed     uint64
 	duration time.Duration // of publishing and of faults
 	patience time.Duration // for the rest to be delivered after that
+	ackWait  time.Duration // the consumers'; 0: as declared
+	calm     bool          // no faults
 	pods     int
 	rate     int    // events published a second
 	worker   string // path of the binary; built when empty
@@ -92,6 +94,8 @@ func parse(args, env []string, stderr io.Writer) (settings, int) {
 	flags.Uint64Var(&s.seed, "seed", s.seed, "what the schedule of faults is drawn from; also $SEED; any when not given")
 	flags.DurationVar(&s.duration, "duration", s.duration, "time of publishing and of faults; also $DURATION")
 	flags.DurationVar(&s.patience, "patience", 2*time.Minute, "most time for the rest to be delivered after that")
+	flags.DurationVar(&s.ackWait, "ack-wait", 0, "the consumers' ack wait; the declared one when not given. A short one hides what comes again only after it")
+	flags.BoolVar(&s.calm, "calm", false, "no faults: then nothing may come twice, or late")
 	flags.IntVar(&s.pods, "pods", 4, "worker processes")
 	flags.IntVar(&s.rate, "rate", 200, "events published a second")
 	flags.StringVar(&s.worker, "worker", "", "worker `binary`; built when not given")
@@ -104,8 +108,8 @@ func parse(args, env []string, stderr io.Writer) (settings, int) {
 		}
 		return s, 2
 	}
-	if flags.NArg() > 0 || s.duration < shortest || s.pods < 2 || s.rate < 1 || s.patience <= 0 {
-		_, _ = fmt.Fprintf(stderr, "chaos: -duration must be %s or more, -pods 2 or more, -rate and -patience above 0, and nothing else is taken\n", shortest)
+	if flags.NArg() > 0 || s.duration < shortest || s.pods < 1 || s.rate < 1 || s.patience <= 0 {
+		_, _ = fmt.Fprintf(stderr, "chaos: -duration must be %s or more, -pods 1 or more, -rate and -patience above 0, and nothing else is taken\n", shortest)
 		return s, 2
 	}
 	return s, -1

@@ -5,12 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/url"
+	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 
-	"github.com/nats-io/nats-server/v2/server"
+	"github.com/tokenrelay/tokenrelay/internal/broker"
 )
 
 // nodeVariable is set in the environment of a process that is to be a server
@@ -23,8 +24,7 @@ type nodeConfig struct {
 	Name   string
 	Dir    string
 	Client int   // port
-	Route  int   // port
-	Routes []int // ports of all servers
+	Routes []int // ports of all servers among themselves, this one's first
 }
 
 const loopback = "127.0.0.1"
@@ -38,25 +38,13 @@ func playNode(config string, stderr io.Writer) int {
 		_, _ = fmt.Fprintln(stderr, "chaos node:", err)
 		return 2
 	}
-	options := &server.Options{
-		ServerName: n.Name, Host: loopback, Port: n.Client,
-		JetStream: true, StoreDir: n.Dir, NoSigs: true, NoLog: true,
-		// Clients are told of no other server: the way there would lead past
-		// the proxies.
-		Cluster: server.ClusterOpts{Name: "chaos", Host: loopback, Port: n.Route, NoAdvertise: true},
-	}
-	for _, port := range n.Routes {
-		options.Routes = append(options.Routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("%s:%d", loopback, port)})
-	}
-	s, err := server.NewServer(options)
+	b, err := broker.Start(broker.Settings{Dir: n.Dir, Addr: net.JoinHostPort(loopback, strconv.Itoa(n.Client)), Name: n.Name, Routes: n.Routes})
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, "chaos node:", err)
 		return 1
 	}
-	s.Start()
 	<-ctx.Done()
-	s.Shutdown()
-	s.WaitForShutdown()
+	b.Stop()
 	return 0
 }
 

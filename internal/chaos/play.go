@@ -88,7 +88,7 @@ func (st *stage) set(ctx context.Context, n *nursery, s settings, dir string) (e
 	if st.provider, err = startProvider(&observer{}); err != nil {
 		return err
 	}
-	if st.cluster, err = startCluster(ctx, n, dir); err != nil {
+	if st.cluster, err = startCluster(ctx, n, dir, s.ackWait); err != nil {
 		return err
 	}
 	st.lines = newLines()
@@ -147,14 +147,18 @@ func (st *stage) perform(ctx context.Context, s settings) (*books, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &books{began: time.Now()}
+	b := &books{began: time.Now(), calm: s.calm}
 	st.timeline.began = b.began
 	publishing, stop := context.WithTimeout(ctx, s.duration)
 	defer stop()
 	var running sync.WaitGroup
 	var publishErr error
 	running.Go(func() { b.traffic, publishErr = publish(publishing, js, s.rate) })
-	st.conduct(ctx, plan(s.seed, s.duration, s.pods))
+	if s.calm {
+		st.provider.hurry()
+	} else {
+		st.conduct(ctx, plan(s.seed, s.duration, s.pods))
+	}
 	running.Wait()
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)

@@ -21,8 +21,9 @@ const (
 	freezePod kind = "SIGSTOP" // for longer than the lease
 	termPod   kind = "SIGTERM"
 
-	stopLeader kind = "leader stopped" // in order
-	killLeader kind = "leader killed"
+	stopLeader   kind = "leader stopped" // in order
+	killLeader   kind = "leader killed"
+	freezeLeader kind = "leader frozen" // SIGSTOP
 
 	latency   kind = "latency"
 	resetPeer kind = "reset"
@@ -52,7 +53,7 @@ func (a action) String() string {
 	switch a.kind {
 	case killPod, freezePod, termPod:
 		return fmt.Sprintf("pod %d: %s", a.pod, a.kind)
-	case stopLeader, killLeader:
+	case stopLeader, killLeader, freezeLeader:
 		return fmt.Sprintf("%s of %s", a.kind, a.target)
 	case latency:
 		return fmt.Sprintf("pod %d to %s: latency of %s %s", a.pod, a.target, a.amount, a.direction)
@@ -134,7 +135,7 @@ func podTrack(d *draw, duration time.Duration, pods int) (track []action) {
 // be three again.
 func brokerTrack(d *draw, duration time.Duration, _ int) (track []action) {
 	const recovery = 5 * time.Second
-	next := d.turns(stopLeader, killLeader)
+	next := d.turns(stopLeader, killLeader, freezeLeader)
 	for at := d.between(3*time.Second, 6*time.Second); at < duration; at += d.between(0, 5*time.Second) {
 		a := action{at: at, length: d.between(1500*time.Millisecond, 5*time.Second), kind: next(),
 			target: d.one(consumer.EventsStream, "KV_"+consumer.FleetBucket, consumer.LettersStream)}

@@ -44,7 +44,7 @@ func place(a action) string {
 	switch a.kind {
 	case killPod, freezePod, termPod:
 		return "pod " + string(rune('0'+a.pod))
-	case stopLeader, killLeader:
+	case stopLeader, killLeader, freezeLeader:
 		return "the cluster"
 	case latency, resetPeer, silence:
 		return "line of " + string(rune('0'+a.pod)) + " to " + a.target
@@ -76,7 +76,7 @@ func TestAMinuteHasEveryFault(t *testing.T) {
 
 // without lists the kinds that a plan lacks.
 func without(schedule []action) (missing []kind) {
-	for _, k := range []kind{killPod, freezePod, termPod, stopLeader, killLeader, latency, resetPeer, silence, throttles, errs, forgets, hangs, refusesKey} {
+	for _, k := range []kind{killPod, freezePod, termPod, stopLeader, killLeader, freezeLeader, latency, resetPeer, silence, throttles, errs, forgets, hangs, refusesKey} {
 		if !slices.ContainsFunc(schedule, func(a action) bool { return a.kind == k }) {
 			missing = append(missing, k)
 		}

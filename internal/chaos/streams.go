@@ -76,10 +76,14 @@ func (c *cluster) lagging(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// stored counts the events in the stream by their numbers.
-func (c *cluster) stored(ctx context.Context) (map[int]int, error) {
-	counts := map[int]int{}
-	return counts, c.read(ctx, consumer.EventsStream, func(m jetstream.Msg) { counts[numberIn(m.Data())]++ })
+// stored finds the events in the stream by their numbers, and since when they
+// are there.
+func (c *cluster) stored(ctx context.Context) (map[int][]time.Time, error) {
+	stored := map[int][]time.Time{}
+	return stored, c.read(ctx, consumer.EventsStream, func(m jetstream.Msg, at time.Time) {
+		number := numberIn(m.Data())
+		stored[number] = append(stored[number], at)
+	})
 }
 
 // deadLetter is one message of the dead-letter stream.
@@ -89,7 +93,7 @@ type deadLetter struct {
 }
 
 func (c *cluster) letters(ctx context.Context) (letters []deadLetter, err error) {
-	err = c.read(ctx, consumer.LettersStream, func(m jetstream.Msg) {
+	err = c.read(ctx, consumer.LettersStream, func(m jetstream.Msg, _ time.Time) {
 		rest := strings.TrimPrefix(m.Subject(), consumer.LettersSubject+".")
 		provider, code, _ := strings.Cut(rest, ".")
 		letters = append(letters, deadLetter{provider, code, numberIn(m.Data())})
@@ -111,7 +115,7 @@ func numberIn(body []byte) int {
 
 // read gives every message of a stream to take, in order. How far to read is
 // the leader's word: the reader may live on a server that still catches up.
-func (c *cluster) read(ctx context.Context, name string, take func(jetstream.Msg)) error {
+func (c *cluster) read(ctx context.Context, name string, take func(jetstream.Msg, time.Time)) error {
 	stream, err := c.js.Stream(ctx, name)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -134,11 +138,11 @@ func (c *cluster) read(ctx context.Context, name string, take func(jetstream.Msg
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		take(m)
 		meta, err := m.Metadata()
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
+		take(m, meta.Timestamp)
 		if meta.Sequence.Stream >= state.LastSeq {
 			return nil
 		}

@@ -35,12 +35,12 @@ func (v verdict) print(out io.Writer) {
 		}
 		row(provider, "%d events accepted, %d refused, %d letters; %d repeats; %d calls, %.1f records a call",
 			t.accepted, t.refused, t.letters, t.repeats, t.calls, float64(t.records)/float64(max(t.calls, 1)))
-		row("", "%s (%d without allowance, %d kept open by a stopped process); longest time without acceptance %.1f s, until %.1f",
-			peak, t.rawPeak, t.overstayed, t.gap.Seconds(), t.gapEnd.Sub(b.began).Seconds())
+		row("", "%s (%d without allowance, %d kept open by a stopped process); the latest accepted after %.1f s; longest time without acceptance %.1f s, until %.1f",
+			peak, t.rawPeak, t.overstayed, t.latest.Seconds(), t.gap.Seconds(), t.gapEnd.Sub(b.began).Seconds())
 	}
 	n := v.done
-	row("faults", "%d kill -9, %d SIGSTOP, %d SIGTERM; %d leaders stopped, %d killed; %d network: %d latency, %d reset, %d time-out",
-		n[killPod], n[freezePod], n[termPod], n[stopLeader], n[killLeader],
+	row("faults", "%d kill -9, %d SIGSTOP, %d SIGTERM; %d leaders stopped, %d killed, %d frozen; %d network: %d latency, %d reset, %d time-out",
+		n[killPod], n[freezePod], n[termPod], n[stopLeader], n[killLeader], n[freezeLeader],
 		n[latency]+n[resetPeer]+n[silence], n[latency], n[resetPeer], n[silence])
 	row("", "providers: %d throttle, %d err, %d err and store, %d hang, %d refuse the key",
 		n[throttles], n[errs], n[forgets], n[hangs], n[refusesKey])

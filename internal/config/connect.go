@@ -2,6 +2,8 @@ package config
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +23,10 @@ import (
 // tried once. The connection then never gives up: it reconnects until closed.
 // The options given come last and win.
 func (n *NATS) Connect(ctx context.Context, name string, options ...nats.Option) (*nats.Conn, error) {
+	if err := n.load(); err != nil {
+		return nil, err
+	}
+	n.reread()
 	dialer := &firstDialer{ctx: ctx}
 	all := []nats.Option{
 		nats.Name(name),
@@ -39,13 +45,9 @@ func (n *NATS) Connect(ctx context.Context, name string, options ...nats.Option)
 		// The client's own handler writes to the process's stderr.
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
 	}
-	credentials, err := n.credentials()
-	if err != nil {
-		return nil, err
-	}
-	all = append(append(all, credentials...), options...)
+	all = append(append(all, n.credentials()...), options...)
 	conn, err := nats.Connect(strings.Join(n.URL, ","), all...)
-	failures := dialer.finish()
+	failures := dialer.finish(func() { n.renew(conn) })
 	switch {
 	case err == nil:
 		return conn, nil
@@ -72,28 +74,50 @@ func (n *NATS) Await(ctx context.Context, name string, log *slog.Logger, options
 	)
 }
 
-func (n *NATS) credentials() ([]nats.Option, error) {
+// credentials are asked for anew whenever the connection is made again.
+func (n *NATS) credentials() []nats.Option {
 	var options []nats.Option
 	if n.User != "" {
-		options = append(options, nats.UserInfo(n.User, n.Password.Reveal()))
+		options = append(options, nats.UserInfoHandler(func() (string, string) { return n.User, n.Password.Reveal() }))
 	}
-	if n.Creds != "" {
-		options = append(options, nats.UserCredentials(n.Creds))
+	if creds := n.files.creds; creds != nil {
+		options = append(options, nats.UserJWT(
+			func() (string, error) { return creds.Get().jwt, nil },
+			func(nonce []byte) ([]byte, error) { return creds.Get().key.Sign(nonce) }))
 	}
-	if n.NKeyFile != "" {
-		option, err := nats.NkeyOptionFromSeed(n.NKeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("NATS_NKEY_FILE: %s: %w", n.NKeyFile, err)
-		}
-		options = append(options, option)
+	if nkey := n.files.nkey; nkey != nil {
+		options = append(options, nats.Nkey(nkey.Get().public, func(nonce []byte) ([]byte, error) { return nkey.Get().key.Sign(nonce) }))
 	}
-	if n.TLSCA != "" {
-		options = append(options, nats.RootCAs(n.TLSCA))
+	var certificate nats.TLSCertHandler
+	if pair := n.files.pair; pair != nil {
+		certificate = func() (tls.Certificate, error) { return pair.Get(), nil }
 	}
-	if n.TLSCert != "" {
-		options = append(options, nats.ClientCert(n.TLSCert, n.TLSKey))
+	var authorities nats.RootCAsHandler
+	if ca := n.files.ca; ca != nil {
+		authorities = func() (*x509.CertPool, error) { return ca.Get(), nil }
 	}
-	return options, nil
+	if certificate != nil || authorities != nil {
+		options = append(options, nats.ClientTLSConfig(certificate, authorities))
+	}
+	return options
+}
+
+// reread reads the files before a connection is made. One that is wrong keeps
+// what it said.
+func (n *NATS) reread() {
+	for _, file := range n.Files() {
+		_ = file.Reread() // a Watch says what is wrong
+	}
+}
+
+// renew readies a connection that is about to be made again. The client asks for
+// all of its credentials but for the name of an NKey user, which it takes from
+// its options: they are this goroutine's while it dials.
+func (n *NATS) renew(conn *nats.Conn) {
+	n.reread()
+	if n.files.nkey != nil {
+		conn.Opts.Nkey = n.files.nkey.Get().public
+	}
 }
 
 // explain names each server that was dialled in vain, else all of them, and
@@ -143,6 +167,7 @@ type firstDialer struct {
 	mu       sync.Mutex
 	ctx      context.Context // of Connect; nil once that has returned
 	failures []failure
+	renew    func() // called before each later connection; set with ctx to nil
 }
 
 type failure struct {
@@ -153,11 +178,12 @@ type failure struct {
 // Dial is the client's call, of the first connection and of every later one.
 func (d *firstDialer) Dial(network, address string) (net.Conn, error) {
 	d.mu.Lock()
-	ctx := d.ctx
+	ctx, renew := d.ctx, d.renew
 	d.mu.Unlock()
 	first := ctx != nil
 	if !first {
 		ctx = context.Background()
+		renew()
 	}
 	plain := net.Dialer{Timeout: 5 * time.Second}
 	conn, err := plain.DialContext(ctx, network, address)
@@ -169,10 +195,10 @@ func (d *firstDialer) Dial(network, address string) (net.Conn, error) {
 	return conn, err
 }
 
-func (d *firstDialer) finish() []failure {
+func (d *firstDialer) finish(renew func()) []failure {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.ctx = nil
+	d.ctx, d.renew = nil, renew
 	return d.failures
 }
 

@@ -1,10 +1,7 @@
 package config
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"net/url"
-	"os"
 	"strings"
 )
 
@@ -20,13 +17,17 @@ type NATS struct {
 	TLSCA        string   `name:"nats-tls-ca" env:"NATS_TLS_CA" placeholder:"PATH" help:"Certificates of the authorities to trust, PEM."`
 	TLSCert      string   `name:"nats-tls-cert" env:"NATS_TLS_CERT" placeholder:"PATH" help:"Certificate of this client, PEM."`
 	TLSKey       string   `name:"nats-tls-key" env:"NATS_TLS_KEY" placeholder:"PATH" help:"Key of that certificate, PEM."`
+
+	files natsFiles
 }
 
 // AfterApply checks what kong's tags cannot say.
 func (n *NATS) AfterApply(check *Check) error {
 	n.checkURL(check)
 	n.checkUser(check)
-	n.checkTLS(check)
+	check.pair("NATS_TLS_CERT", n.TLSCert, "NATS_TLS_KEY", n.TLSKey)
+	check.files(n.load())
+	check.follow(n.Password, "NATS_PASSWORD_FILE", n.PasswordFile, nil)
 	return nil
 }
 
@@ -58,14 +59,6 @@ func (n *NATS) checkURL(check *Check) {
 }
 
 func (n *NATS) checkUser(check *Check) {
-	for _, file := range []struct{ variable, path string }{{"NATS_CREDS", n.Creds}, {"NATS_NKEY_FILE", n.NKeyFile}} {
-		if file.path == "" {
-			continue
-		}
-		if _, err := os.ReadFile(file.path); err != nil {
-			check.Problem(file.variable, Quote(file.path), "cannot be read: "+cause(err))
-		}
-	}
 	if !check.Sound("NATS_USER", "NATS_PASSWORD", "NATS_PASSWORD_FILE") {
 		return
 	}
@@ -86,48 +79,6 @@ func (n *NATS) checkUser(check *Check) {
 	}
 	if len(ways) > 1 {
 		check.Problem(ways[0], "set", "must not be given together with "+strings.Join(ways[1:], " and "))
-	}
-}
-
-func (n *NATS) checkTLS(check *Check) {
-	check.pair("NATS_TLS_CERT", n.TLSCert, "NATS_TLS_KEY", n.TLSKey)
-	if n.TLSCA == "" {
-		return
-	}
-	pem, err := os.ReadFile(n.TLSCA)
-	if err != nil {
-		check.Problem("NATS_TLS_CA", Quote(n.TLSCA), "cannot be read: "+cause(err))
-	} else if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		check.Problem("NATS_TLS_CA", Quote(n.TLSCA), "must hold a certificate in PEM")
-	}
-}
-
-// pair checks a certificate and its key, both or none, each by the variable
-// that names it.
-func (c *Check) pair(certVariable, certFile, keyVariable, keyFile string) {
-	switch {
-	case certFile == "" && keyFile == "":
-		return
-	case certFile == "":
-		c.Problem(certVariable, "not set", "must be given together with "+keyVariable)
-		return
-	case keyFile == "":
-		c.Problem(keyVariable, "not set", "must be given together with "+certVariable)
-		return
-	}
-	cert, certErr := os.ReadFile(certFile)
-	if certErr != nil {
-		c.Problem(certVariable, Quote(certFile), "cannot be read: "+cause(certErr))
-	}
-	key, keyErr := os.ReadFile(keyFile)
-	if keyErr != nil {
-		c.Problem(keyVariable, Quote(keyFile), "cannot be read: "+cause(keyErr))
-	}
-	if certErr != nil || keyErr != nil {
-		return
-	}
-	if _, err := tls.X509KeyPair(cert, key); err != nil {
-		c.Problem(certVariable, Quote(certFile), "must be a certificate in PEM that "+keyVariable+" belongs to")
 	}
 }
 

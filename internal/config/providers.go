@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"net/url"
 	"slices"
 	"time"
@@ -30,8 +31,10 @@ func (c *CleverTap) HasCredentials() bool { return c.AccountID != "" && c.Passco
 // AfterApply checks what the settings have to do with each other.
 func (c *CleverTap) AfterApply(check *Check) error {
 	checkBase(check, "CLEVERTAP_BASE_URL", c.BaseURL)
-	checkHeader(check, "CLEVERTAP_ACCOUNT_ID", c.AccountID)
-	checkHeader(check, "CLEVERTAP_PASSCODE", c.Passcode.Reveal())
+	if err := fitsHeader(c.AccountID); err != nil {
+		check.Problem("CLEVERTAP_ACCOUNT_ID", "set (not shown)", err.Error())
+	}
+	check.credential(c.Passcode, "CLEVERTAP_PASSCODE", c.PasscodeFile)
 	if check.Sound("CLEVERTAP_PASSCODE", "CLEVERTAP_PASSCODE_FILE") {
 		switch {
 		case c.AccountID == "" && c.Passcode.IsSet():
@@ -59,7 +62,7 @@ func (c *Courier) HasCredentials() bool { return c.APIKey.IsSet() }
 // AfterApply checks what kong's tags cannot say.
 func (c *Courier) AfterApply(check *Check) error {
 	checkBase(check, "COURIER_BASE_URL", c.BaseURL)
-	checkHeader(check, "COURIER_API_KEY", c.APIKey.Reveal())
+	check.credential(c.APIKey, "COURIER_API_KEY", c.APIKeyFile)
 	return nil
 }
 
@@ -131,13 +134,26 @@ func checkBase(check *Check, variable, text string) {
 	}
 }
 
-// checkHeader refuses credentials that a header cannot carry: most often a
-// blank or a line too many, copied along.
-func checkHeader(check *Check, variable, text string) {
+// credential checks what a call is to carry, now and whenever its file changes.
+func (c *Check) credential(secret Secret, variable, path string) {
+	if err := fitsHeader(secret.Reveal()); err != nil {
+		found := "set (not shown)"
+		if path != "" {
+			variable, found = variable+"_FILE", Quote(path)
+		}
+		c.Problem(variable, found, err.Error())
+		return
+	}
+	c.follow(secret, variable+"_FILE", path, fitsHeader)
+}
+
+// fitsHeader refuses credentials that a header cannot carry: most often with a
+// blank too many, copied along.
+func fitsHeader(text string) error {
 	for _, c := range []byte(text) {
 		if c <= ' ' || c > '~' {
-			check.Problem(variable, "set (not shown)", "must not hold white space, control or non-ASCII characters")
-			return
+			return errors.New("must not hold white space, control or non-ASCII characters")
 		}
 	}
+	return nil
 }

@@ -10,15 +10,27 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/tokenrelay/tokenrelay/internal/reread"
 )
 
 const redacted = "[secret]"
 
 // Secret is a text that no print, log or encoding shows. Its zero value is no secret.
+//
+// A secret that came from a file follows it: copies of a Secret share what the
+// file said when it was last read.
 type Secret struct {
 	// A pointer, because fmt cannot call methods on fields that are not
-	// exported, and would print a string in the struct around it.
-	value *string
+	// exported, and would print a string in the struct around it; to a pointer,
+	// because fmt follows one.
+	value **held
+}
+
+// held is a text, or where it is from.
+type held struct {
+	text string
+	file *reread.Value[string] // nil: the text stays
 }
 
 // NewSecret hides a text; an empty one is no secret.
@@ -26,15 +38,27 @@ func NewSecret(text string) Secret {
 	if text == "" {
 		return Secret{}
 	}
-	return Secret{&text}
+	h := &held{text: text}
+	return Secret{&h}
 }
 
 // Reveal returns the text, for the one place that sends it.
 func (s Secret) Reveal() string {
-	if s.value == nil {
+	switch {
+	case s.value == nil:
 		return ""
+	case (*s.value).file != nil:
+		return (*s.value).file.Get()
 	}
-	return *s.value
+	return (*s.value).text
+}
+
+// File is where the secret is from, nil when it is from no file.
+func (s Secret) File() reread.Source {
+	if s.value == nil || (*s.value).file == nil {
+		return nil
+	}
+	return (*s.value).file
 }
 
 // IsSet reports whether there is a secret at all.
@@ -85,12 +109,44 @@ func (p *parser) fromFile(ctx *kong.Context, s *setting) any {
 		p.check.against(sibling, Quote(path), "cannot be read: "+cause(err))
 		return nil
 	}
-	text := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
-	if text == "" {
-		p.check.against(sibling, Quote(path), "must not be an empty file")
+	text, err := secretText(content)
+	if err != nil {
+		p.check.against(sibling, Quote(path), err.Error())
 		return nil
 	}
 	return text
+}
+
+// secretText is the secret that a file holds: its only line.
+func secretText(content []byte) (string, error) {
+	text := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
+	switch {
+	case text == "":
+		return "", errors.New("must not be an empty file")
+	case strings.ContainsAny(text, "\r\n"):
+		return "", errors.New("must hold one line, the secret")
+	}
+	return text, nil
+}
+
+// follow reads the secret from its file again and again, when it is from one.
+// fit, which may be nil, says what else it must be.
+func (c *Check) follow(secret Secret, variable, path string, fit func(text string) error) {
+	if !secret.IsSet() || path == "" || !c.Sound(variable) {
+		return
+	}
+	file, err := reread.Open([]string{variable}, []string{path}, func(contents [][]byte) (string, error) {
+		text, err := secretText(contents[0])
+		if err == nil && fit != nil {
+			err = fit(text)
+		}
+		return text, err
+	})
+	if err != nil { // it has changed since it was read
+		c.files(err)
+		return
+	}
+	(*secret.value).file = file
 }
 
 // fileOf finds the setting X_FILE of the secret X.

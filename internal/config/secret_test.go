@@ -55,7 +55,7 @@ func TestSecretSources(t *testing.T) {
 	t.Parallel()
 	file := write(t, "from file\n")
 	missing := filepath.Join(t.TempDir(), "missing")
-	empty := write(t, "\n")
+	empty, twoLines := write(t, "\n"), write(t, "hunter2\nhunter3\n")
 	both := []string{`NATS_PASSWORD is set (not shown), must not be given together with NATS_PASSWORD_FILE`}
 	for name, test := range map[string]struct {
 		args, env []string
@@ -67,7 +67,7 @@ func TestSecretSources(t *testing.T) {
 		"file by variable":          {nil, []string{"NATS_PASSWORD_FILE=" + file}, "from file", nil},
 		"file by flag":              {[]string{"--nats-password-file=" + file}, nil, "from file", nil},
 		"file by flag over another": {[]string{"--nats-password-file=" + file}, []string{"NATS_PASSWORD_FILE=" + missing}, "from file", nil},
-		"one newline only":          {nil, []string{"NATS_PASSWORD_FILE=" + write(t, " two \r\n\n")}, " two \r\n", nil},
+		"blanks belong to it":       {nil, []string{"NATS_PASSWORD_FILE=" + write(t, " two \n")}, " two ", nil},
 		"written elsewhere":         {nil, []string{"NATS_PASSWORD_FILE=" + write(t, "word\r\n")}, "word", nil},
 		"both variables":            {nil, []string{"NATS_PASSWORD=hunter2", "NATS_PASSWORD_FILE=" + file}, "", both},
 		"variable and flag":         {[]string{"--nats-password-file", file}, []string{"NATS_PASSWORD=hunter2"}, "", both},
@@ -77,6 +77,8 @@ func TestSecretSources(t *testing.T) {
 			fmt.Sprintf(`NATS_PASSWORD_FILE is %q, cannot be read: no such file or directory`, missing)}},
 		"missing file by flag": {[]string{"--nats-password-file=" + missing}, nil, "", []string{
 			fmt.Sprintf(`NATS_PASSWORD_FILE (--nats-password-file) is %q, cannot be read: no such file or directory`, missing)}},
+		"two lines": {nil, []string{"NATS_PASSWORD_FILE=" + twoLines}, "", []string{
+			fmt.Sprintf(`NATS_PASSWORD_FILE is %q, must hold one line, the secret`, twoLines)}},
 		"empty file": {nil, []string{"NATS_PASSWORD_FILE=" + empty}, "", []string{
 			fmt.Sprintf(`NATS_PASSWORD_FILE is %q, must not be an empty file`, empty)}},
 	} {

@@ -89,7 +89,9 @@ func NewDesk(s Settings) *Desk {
 		ramp:     newRamp(max(s.Senders, 1) * s.Calls),
 	}
 	d.Log = s.Log.With("provider", d.name)
-	d.lot = newParkingLot(maxParked, d.singles)
+	if s.Permits != nil {
+		d.metrics.permitsCap.Set(float64(s.Senders))
+	}
 	return d
 }
 
@@ -98,6 +100,11 @@ func NewDesk(s Settings) *Desk {
 // ends, too, open calls are cut off. Run returns with every message settled.
 func (d *Desk) Run(stop, work context.Context) {
 	d.stop = stop
+	d.lot = newParkingLot(maxParked, d.singles, ends{
+		untilExpiry: d.untilExpiry,
+		expire:      func(it *item) { d.expire(work, it) },
+		giveBack:    func(it *item) { it.message.Nak(giveBackDelay) },
+	})
 	var running sync.WaitGroup
 	if d.Provider.MaxRecords() == 1 {
 		running.Go(func() { d.summarise(stop) })

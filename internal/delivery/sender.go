@@ -31,6 +31,7 @@ type sender struct {
 // run returns when stop is done and everything that was pulled is settled,
 // parked or given back.
 func (s *sender) run() {
+	defer s.lot.enter()()
 	size := s.Provider.MaxRecords()
 	s.queue = batcher.New[*item](size, s.BatchWait)
 	s.room = newRoom(max(size, s.Calls), maxBytes/min(max(s.Senders, 1), 3))

@@ -129,16 +129,22 @@ func (p *process) terminate() int {
 }
 
 // address is where the process says that it listens.
-func (p *process) address() string {
+func (p *process) address() string { return p.said("http") }
+
+// pod is its name in the fleet.
+func (p *process) pod() string { return p.said("pod") }
+
+// said is what the process told at its start.
+func (p *process) said(key string) string {
 	p.t.Helper()
 	started := p.stderr.with("worker starts")
 	if len(started) != 1 {
 		p.t.Fatalf("the log has no start:\n%s", p.stderr)
 	}
-	_, rest, _ := strings.Cut(started[0], `"http":"`)
-	address, _, found := strings.Cut(rest, `"`)
+	_, rest, _ := strings.Cut(started[0], `"`+key+`":"`)
+	value, _, found := strings.Cut(rest, `"`)
 	if !found {
-		p.t.Fatalf("the start does not say where it listens: %s", started[0])
+		p.t.Fatalf("the start does not say its %s: %s", key, started[0])
 	}
-	return address
+	return value
 }

@@ -40,13 +40,19 @@ func (w *world) capKept() {
 // holdsAll waits until one pod, the only one so far, has every permit.
 func (w *world) holdsAll() {
 	w.t.Helper()
+	w.permitsAre("all permits are held", `"holder"`)
+}
+
+// permitsAre waits until each permit's record says something.
+func (w *world) permitsAre(what, saying string) {
+	w.t.Helper()
 	kv, err := w.broker.JS.KeyValue(w.t.Context(), consumer.FleetBucket)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	eventually(w.t, "all permits are held", func() bool {
+	eventually(w.t, what, func() bool {
 		for _, key := range []string{"permits.clevertap.0", "permits.clevertap.1", "permits.clevertap.2"} {
-			if entry, err := kv.Get(w.t.Context(), key); err != nil || !strings.Contains(string(entry.Value()), `"holder"`) {
+			if entry, err := kv.Get(w.t.Context(), key); err != nil || !strings.Contains(string(entry.Value()), saying) {
 				return false
 			}
 		}
@@ -89,6 +95,29 @@ func TestStoppedHolderMakesNoFourthCall(t *testing.T) {
 	w.settled(event.CleverTap)
 	w.reached(event.CleverTap, tokens(0, events+1000)...)
 	w.capKept()
+	w.noLetters()
+}
+
+// A record waits in a pod to be tried again when that pod loses its permits for
+// good: it is given back, and the pod that has them delivers it.
+func TestWhatIsParkedWithoutPermitsIsGivenBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "PROVIDERS=clevertap", "HTTP_TIMEOUT=1s", "PERMIT_LEASE=2500ms")
+	w.ensure()
+	w.fault(event.CleverTap, sandbox.Rule{Token: sandbox.Match{Is: "bad"}, Effect: sandbox.Status, Status: 503})
+	loser := startWorker(t, w.environment(), "run")
+	w.holdsAll()
+	w.put(registrationOf("bad"))
+	alone := func() int { return len(loser.stderr.with(`"msg":"call"`, `"records":1,`, `"result":"unavailable"`)) }
+	published := w.trickle(func() bool { return alone() >= 6 }) // from now on it is parked for seconds
+	signal(t, loser, syscall.SIGSTOP)
+	taker := startWorker(t, w.environment(), "run")
+	eventually(t, "the other pod runs", func() bool { return len(taker.stderr.with("worker is ready")) == 1 })
+	w.permitsAre("the other pod has all permits", taker.pod())
+	w.fault(event.CleverTap)
+	signal(t, loser, syscall.SIGCONT)
+	w.settled(event.CleverTap)
+	w.reached(event.CleverTap, append(tokens(0, published), "bad")...)
 	w.noLetters()
 }
 

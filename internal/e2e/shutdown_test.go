@@ -49,7 +49,41 @@ func TestSecondSignal(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "it drains", func() bool { return strings.Contains(fetch(t, "http://"+address+"/readyz"), "draining") })
-	if code := worker.terminate(); code == 0 {
-		t.Error("exit 0 with a call cut off")
+	eventually(t, "a later signal ends it at once", func() bool {
+		_ = worker.cmd.Process.Signal(syscall.SIGTERM) // fails once it is gone
+		select {
+		case <-worker.ended:
+			return true
+		default:
+			return false
+		}
+	})
+	if status := worker.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() {
+		t.Errorf("it ended by itself: %v", status)
+	}
+}
+
+// A process group is told twice: by its parent and by itself. That is one signal.
+func TestOneSignalToldTwice(t *testing.T) {
+	t.Parallel()
+	for name, signals := range map[string][]syscall.Signal{"SIGTERM": {syscall.SIGTERM, syscall.SIGTERM}, "Ctrl-C": {syscall.SIGINT, syscall.SIGTERM, syscall.SIGINT}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "PROVIDERS=clevertap")
+			worker := startWorker(t, w.environment(), "run")
+			w.ensure()
+			w.put(registration(1))
+			w.settled(event.CleverTap)
+			for _, signal := range signals {
+				_ = worker.cmd.Process.Signal(signal) // fails where it has ended already
+			}
+			<-worker.ended
+			if code := worker.cmd.ProcessState.ExitCode(); code != 0 {
+				t.Errorf("%v, want exit 0", worker.cmd.ProcessState)
+			}
+			if len(worker.stderr.with("worker ended")) != 1 {
+				t.Error("it did not end in order")
+			}
+		})
 	}
 }

@@ -198,6 +198,41 @@ func (p *Probe) Abandoned(ctx context.Context) error {
 	return err
 }
 
+// Hasten lets a hold of this reason be probed now, by whoever of the fleet wins:
+// what led to it has changed here. A probe that is under way may not know of the
+// change, so its end is waited for. It returns at once when there is no such hold.
+func (h *Holds) Hasten(ctx context.Context, provider, reason string) error {
+	h.mu.Lock()
+	if own, ok := h.local[provider]; ok && own.hold.Reason == reason {
+		own.ends = time.Now()
+		h.local[provider] = own
+	}
+	h.mu.Unlock()
+	for {
+		rec, changed := h.board.look(holdKey(provider))
+		hold, held := decodeHold(rec)
+		if !held || hold.Reason != reason {
+			return nil
+		}
+		if hold.Prober == "" {
+			if !time.Now().Before(probeAt(hold, rec.seen, h.lease)) {
+				return nil
+			}
+			hold.Until, hold.PauseMS = time.Now().UTC(), 0
+			if _, err := h.board.write(ctx, holdKey(provider), hold, revisionOf(rec.revision)); err == nil {
+				return nil
+			} else if _, ok := errors.AsType[*stale](err); !ok {
+				return err
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
 // Resume ends a hold now, whoever probes. It reports whether there was one.
 func (h *Holds) Resume(ctx context.Context, provider string) (bool, error) {
 	for range 5 {

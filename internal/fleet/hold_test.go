@@ -198,3 +198,46 @@ func TestProbeAt(t *testing.T) {
 		}
 	}
 }
+
+// A hold that a wrong key led to is probed as soon as one pod has another key,
+// once in the fleet, and not before a probe that is under way has ended.
+func TestHasten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, long)
+	a, _ := w.join("a", 3)
+	b, _ := w.join("b", 3)
+	for _, p := range []*pod{a, b} {
+		p.holds.schedule = Schedule{Min: time.Hour, Max: time.Hour}
+	}
+	hasten := func(p *pod, reason string) {
+		t.Helper()
+		if err := p.holds.Hasten(t.Context(), "courier", reason); err != nil {
+			t.Fatal(err)
+		}
+	}
+	due := func(p *pod) bool { return !time.Now().Before(p.holds.State("courier").ProbeAt) }
+	hasten(a, "unauthorized") // nothing is held
+	a.holds.Begin(t.Context(), "courier", Cause{Reason: "unauthorized"})
+	eventually(t, "b knows", func() bool { return b.holds.State("courier").Held })
+	hasten(a, "throttled")
+	if due(a) || due(b) {
+		t.Fatal("a hold of another reason was hastened")
+	}
+	hasten(a, "unauthorized")
+	hasten(b, "unauthorized")
+	eventually(t, "the probe is due for both", func() bool { return due(a) && due(b) })
+
+	probe := w.win(a)
+	eventually(t, "b knows of the probe", func() bool { return b.holds.State("courier").Hold.Prober == "a" })
+	hastened := make(chan error, 1)
+	go func() { hastened <- b.holds.Hasten(t.Context(), "courier", "unauthorized") }()
+	if err := probe.Failed(t.Context(), Cause{Reason: "unauthorized"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-hastened; err != nil {
+		t.Fatal(err)
+	}
+	if err := w.win(b).Succeeded(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}

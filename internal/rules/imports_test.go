@@ -42,18 +42,21 @@ var rules = map[string]rule{
 	"internal/broker/brokertest": {"internal/broker", "nats nats-server", "for tests only"},
 	"internal/browsertest":       {"", "chromedp", "for tests only; it knows pages, and none of ours"},
 	"internal/build":             {"", "", "what the linker wrote; everybody may ask"},
-	"internal/config":            {"internal/build", "backoff kong nats", "reads settings; what they are for is the app's matter"},
+	"internal/config":            {"internal/build internal/manual internal/reread", "backoff kong nats nkeys", "reads settings; what they are for is the app's matter"},
 	"internal/health":            {"", "", "asks over HTTP; it shares no code with the server that answers"},
+	"internal/manual":            {"", "", "writes manual pages and completions; how a command line is read it refuses to know"},
 	"internal/ops":               {"internal/build", "nats prometheus tint", "shows what it is told; the app hands in whom to ask"},
 	"internal/terminal":          {"", "term", "one question about a file"},
 	"internal/fleet":             {"", "backoff json nats", "permits and holds are records in a bucket; what a provider answered is delivery's matter"},
 	"internal/phrase":            {"", "", "words for figures; what they count is its caller's matter"},
+	"internal/reread":            {"", "", "files as bytes; what they say is told by who hands in how to read them"},
+	"internal/signals":           {"", "", "only a main may call it; what an end takes it refuses to know"},
 	"internal/rights":            {"", "nats", "what a refusal says; what a missing right ends is its caller's matter"},
 	"internal/scan":              {"", "backoff nats", "reads any stream; what a message says is its caller's matter"},
 	"internal/delivery":          {"batcher consumer dlq event internal/fleet providers publisher", "backoff nats prometheus", "decides for every provider alike: it may not know one"},
 	"internal/flow":              {"consumer dlq event internal/fleet internal/rights", "json nats", "adds up what pods announce and the broker says; who draws it, and what a worker does, it refuses to know"},
 	"internal/app": {
-		"consumer dlq event internal/build internal/config internal/delivery internal/fleet internal/flow internal/ops internal/rights providers providers/clevertap providers/courier",
+		"consumer dlq event internal/build internal/config internal/delivery internal/fleet internal/flow internal/ops internal/reread internal/rights providers providers/clevertap providers/courier",
 		"backoff nats prometheus", "wires the worker together; the only package that knows all rooms",
 	},
 	"internal/demo": {
@@ -66,15 +69,15 @@ var rules = map[string]rule{
 	},
 	"internal/bench":       {"consumer event internal/broker", "nats", "measures processes from outside; what a worker does inside it refuses to know"},
 	"internal/e2e":         {"", "", "tests only"},
-	"internal/chaos":       {"consumer event publisher sandbox", "nats nats-server toxiproxy", "looks at a fleet of processes from outside"},
+	"internal/chaos":       {"consumer event internal/broker publisher sandbox", "nats toxiproxy", "looks at a fleet of processes from outside"},
 	"internal/bench/fleet": {"consumer event internal/broker", "nats", "measures processes from outside"},
 	"internal/bench/loop":  {"", "nats sync", "the plainest loop that one would write: nothing of ours may make it faster or slower"},
 
-	"cmd/worker":    {"internal/app internal/config internal/health internal/ops internal/terminal", "", "a thin main; it brings no broker, no sandbox and no console"},
-	"cmd/demo":      {"internal/config internal/demo internal/ops internal/terminal sandbox", "", "a thin main over the demo"},
-	"cmd/publisher": {"consumer event internal/config internal/rights internal/terminal publisher", "json nats progressbar time", "over the publisher; of the consumer it knows where to look an event up"},
-	"cmd/dlq":       {"dlq dlq/console dlq/erase dlq/replay event internal/app internal/config internal/ops internal/phrase internal/rights internal/terminal", "json nats progressbar term", "over dlq: arguments, questions and what a person reads"},
-	"cmd/sandbox":   {"internal/config sandbox", "", "a thin main over the sandbox"},
+	"cmd/worker":    {"internal/app internal/config internal/health internal/ops internal/signals internal/terminal", "", "a thin main; it brings no broker, no sandbox and no console"},
+	"cmd/demo":      {"internal/config internal/demo internal/health internal/ops internal/signals internal/terminal sandbox", "", "a thin main over the demo"},
+	"cmd/publisher": {"consumer event internal/config internal/rights internal/signals internal/terminal publisher", "json nats progressbar time", "over the publisher; of the consumer it knows where to look an event up"},
+	"cmd/dlq":       {"dlq dlq/console dlq/erase dlq/replay event internal/app internal/config internal/health internal/ops internal/phrase internal/reread internal/rights internal/signals internal/terminal", "json nats progressbar term", "over dlq: arguments, questions and what a person reads"},
+	"cmd/sandbox":   {"internal/config internal/health internal/signals sandbox", "", "a thin main over the sandbox"},
 }
 
 // modules are those of others, by their names in `rules`. Those without a name
@@ -87,6 +90,7 @@ var modules = map[string]string{
 	"nats":        "github.com/nats-io/nats.go github.com/nats-io/nuid",
 	"nats-server": "github.com/nats-io/nats-server/v2",
 	"progressbar": "github.com/schollz/progressbar/v3",
+	"nkeys":       "github.com/nats-io/nkeys",
 	"prometheus":  "github.com/prometheus/client_golang github.com/prometheus/client_model",
 	"sync":        "golang.org/x/sync",
 	"term":        "golang.org/x/term",
@@ -97,7 +101,7 @@ var modules = map[string]string{
 
 // testModules are what tests may import beyond what any package may.
 var testModules = strings.Fields(`
-	github.com/nats-io/nkeys
+	github.com/nats-io/jwt/v2
 	github.com/santhosh-tekuri/jsonschema/v6
 	go.uber.org/goleak
 	pgregory.net/rapid`)

@@ -52,6 +52,7 @@ type Client struct {
 	upload     *url.URL
 	dryRun     *url.URL
 	maxRecords int
+	accountID  string
 }
 
 var _ providers.Provider = (*Client)(nil)
@@ -98,17 +99,12 @@ func New(s Settings) (*Client, error) {
 		upload:     upload,
 		dryRun:     &dryRun,
 		maxRecords: s.MaxRecords,
+		accountID:  s.AccountID,
 		http: call.New(call.Settings{
 			Provider: "CleverTap",
-			Secrets:  []string{s.AccountID, s.Passcode},
+			Access:   access(s.AccountID, s.Passcode),
 			Method:   http.MethodPost,
-			Header: http.Header{ // spelt as in CleverTap's document, not as Go would
-				"X-CleverTap-Account-Id": {s.AccountID},
-				"X-CleverTap-Passcode":   {s.Passcode},
-				"Content-Type":           {"application/json; charset=utf-8"},
-				"User-Agent":             {"tokenrelay"},
-			},
-			Frame: call.Frame{Open: `{"d":[`, Between: `,`, Close: `]}`},
+			Frame:    call.Frame{Open: `{"d":[`, Between: `,`, Close: `]}`},
 			Variables: call.Variables{
 				Access:      "CLEVERTAP_ACCOUNT_ID, CLEVERTAP_PASSCODE and CLEVERTAP_REGION",
 				Address:     "CLEVERTAP_BASE_URL and CLEVERTAP_REGION",
@@ -121,6 +117,27 @@ func New(s Settings) (*Client, error) {
 			Transport:     s.Transport,
 		}),
 	}, nil
+}
+
+func access(accountID, passcode string) call.Access {
+	return call.Access{
+		Secrets: []string{accountID, passcode},
+		Header: http.Header{ // spelt as in CleverTap's document, not as Go would
+			"X-CleverTap-Account-Id": {accountID},
+			"X-CleverTap-Passcode":   {passcode},
+			"Content-Type":           {"application/json; charset=utf-8"},
+			"User-Agent":             {"tokenrelay"},
+		},
+	}
+}
+
+// Renew calls with another passcode of the account from now on.
+func (c *Client) Renew(passcode string) error {
+	if err := call.Secret(passcode); err != nil {
+		return fmt.Errorf("clevertap: Passcode: %w", err)
+	}
+	c.http.Renew(access(c.accountID, passcode))
+	return nil
 }
 
 // Name is event.CleverTap.

@@ -97,14 +97,8 @@ func New(s Settings) (*Client, error) {
 		bodyToken: s.BodyToken,
 		http: call.New(call.Settings{
 			Provider: "Courier",
-			Secrets:  []string{s.APIKey},
+			Access:   access(s.APIKey),
 			Method:   http.MethodPut,
-			Header: http.Header{
-				"Authorization": {"Bearer " + s.APIKey},
-				"Accept":        {"application/json"},
-				"Content-Type":  {"application/json"},
-				"User-Agent":    {"tokenrelay"},
-			},
 			Variables: call.Variables{
 				Access:      "COURIER_API_KEY and COURIER_REGION",
 				Address:     "COURIER_BASE_URL and COURIER_REGION",
@@ -116,6 +110,27 @@ func New(s Settings) (*Client, error) {
 			Transport:     s.Transport,
 		}),
 	}, nil
+}
+
+func access(apiKey string) call.Access {
+	return call.Access{
+		Secrets: []string{apiKey},
+		Header: http.Header{
+			"Authorization": {"Bearer " + apiKey},
+			"Accept":        {"application/json"},
+			"Content-Type":  {"application/json"},
+			"User-Agent":    {"tokenrelay"},
+		},
+	}
+}
+
+// Renew calls with another API key from now on.
+func (c *Client) Renew(apiKey string) error {
+	if err := call.Secret(apiKey); err != nil {
+		return fmt.Errorf("courier: APIKey: %w", err)
+	}
+	c.http.Renew(access(apiKey))
+	return nil
 }
 
 // Name is event.Courier.

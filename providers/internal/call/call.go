@@ -13,7 +13,9 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tokenrelay/tokenrelay/providers"
@@ -28,10 +30,9 @@ const keepBuffer = 64 << 10
 
 // Settings are what differs between the providers.
 type Settings struct {
-	Provider      string   // as people write it; every reason begins with it
-	Secrets       []string // never shown, whoever echoes them
+	Provider      string // as people write it; every reason begins with it
+	Access        Access
 	Method        string
-	Header        http.Header // sent as it is; shared by all calls and never changed
 	Frame         Frame
 	Variables     Variables
 	Timeout       time.Duration
@@ -41,11 +42,17 @@ type Settings struct {
 	Transport     http.RoundTripper
 }
 
+// Access is what calls show to be let in.
+type Access struct {
+	Header  http.Header // sent as it is, the provider's other headers included; shared by all calls and never changed
+	Secrets []string    // never shown, whoever echoes them
+}
+
 // Client makes calls to one provider. It is safe for concurrent use.
 type Client struct {
 	settings  Settings
 	transport http.RoundTripper
-	template  *http.Request
+	pass      atomic.Pointer[pass]
 	late      error     // the cause of a call's own time-out
 	buffers   sync.Pool // of *bytes.Buffer, for answers
 }
@@ -55,16 +62,35 @@ func New(s Settings) *Client {
 	c := &Client{
 		settings:  s,
 		transport: s.Transport,
-		template: &http.Request{
-			Method: s.Method, Header: s.Header,
-			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		},
-		late: errors.New("time-out after " + s.Timeout.String()),
+		late:      errors.New("time-out after " + s.Timeout.String()),
 	}
+	c.Renew(s.Access)
 	if c.transport == nil {
 		c.transport = newTransport(s)
 	}
 	return c
+}
+
+// pass is an Access in use.
+type pass struct {
+	template *http.Request
+	secrets  []string // the former ones, too: answers to calls made with them may still come
+}
+
+// mostSecrets bounds how many former secrets are remembered.
+const mostSecrets = 16
+
+// Renew shows something else from the next call on.
+func (c *Client) Renew(a Access) {
+	secrets := a.Secrets
+	if former := c.pass.Load(); former != nil {
+		secrets = slices.Concat(secrets, former.secrets)
+		secrets = secrets[:min(len(secrets), mostSecrets)]
+	}
+	c.pass.Store(&pass{secrets: secrets, template: &http.Request{
+		Method: c.settings.Method, Header: a.Header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}})
 }
 
 // Close closes the connections that no call uses.
@@ -100,7 +126,7 @@ func (c *Client) Do(ctx context.Context, u *url.URL, records []providers.Record)
 	defer cancel()
 
 	body := c.settings.Frame.body(records)
-	req := c.template.WithContext(ctx)
+	req := c.pass.Load().template.WithContext(ctx)
 	req.URL, req.Host = u, u.Host
 	req.Body, req.ContentLength = io.NopCloser(body), body.Size()
 

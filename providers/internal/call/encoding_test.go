@@ -33,7 +33,7 @@ func TestBombStaysSmall(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	client := New(Settings{Header: http.Header{}, Timeout: time.Minute, Transport: answering{&http.Response{
+	client := New(Settings{Timeout: time.Minute, Transport: answering{&http.Response{
 		StatusCode: http.StatusBadRequest, ContentLength: int64(bomb.Len()),
 		Header: http.Header{"Content-Encoding": {"gzip"}}, Body: io.NopCloser(&bomb),
 	}}})

@@ -84,7 +84,7 @@ func (c *Client) Misuse(records, limit int) providers.Answer {
 
 // Scrubber hides the credentials and the values of records.
 func (c *Client) Scrubber(records []providers.Record) *scrub.Scrubber {
-	return scrub.New(c.settings.Secrets, records)
+	return scrub.New(c.pass.Load().secrets, records)
 }
 
 // Code is what a record dies of when a status is all there is to say.

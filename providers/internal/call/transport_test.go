@@ -35,7 +35,7 @@ func TestOneWrite(t *testing.T) {
 		"bare":   {Frame{}, []providers.Record{record}},
 		"framed": {Frame{Open: "[", Between: ",", Close: "]"}, []providers.Record{record, record}},
 	} {
-		s := Settings{Method: http.MethodPost, Header: http.Header{}, Frame: c.frame, Timeout: time.Minute, Connections: 1}
+		s := Settings{Method: http.MethodPost, Access: Access{Header: http.Header{}}, Frame: c.frame, Timeout: time.Minute, Connections: 1}
 		transport := newTransport(s)
 		var writes atomic.Int64
 		dial := transport.DialContext
