@@ -69,6 +69,17 @@ func (c *Client) Ambiguous(r *Reply, problem string, records []providers.Record)
 	}
 }
 
+// Stranger is the answer to a reply that cannot be the provider's.
+func (c *Client) Stranger(r *Reply, records []providers.Record) providers.Answer {
+	return providers.Answer{
+		Result: providers.Misconfigured,
+		Status: r.Status,
+		Code:   CodeUnavailable,
+		Reason: c.Scrubber(records).Line(c.Head(r.Status)+": not "+c.settings.Provider+"'s answer", page(r.Body)),
+		Hint:   c.hint(elsewhere),
+	}
+}
+
 func (c *Client) hint(t trouble) string {
 	return c.settings.Variables.hint(t, c.settings.Provider)
 }
