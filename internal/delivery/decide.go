@@ -27,6 +27,7 @@ func (s step) String() string {
 type situation struct {
 	result        providers.Result
 	named         bool // the answer names the records it refuses
+	namedInARow   int  // records refused by name, these included, with nothing accepted in between
 	records       int  // in the call
 	suspect       bool // the call is part of a split: its parent was refused
 	repeated      bool // this very call was made before
@@ -40,9 +41,16 @@ type situation struct {
 
 // decide is the specification of what becomes of a call's records; its table
 // test is the one to read. The rules are DESIGN's: nothing dies of an unnamed
-// refusal unless another record was accepted in the meantime, and an outage
-// burns nothing.
+// refusal unless another record was accepted in the meantime, an outage burns
+// nothing, and a provider that refuses everything by name empties no backlog.
+// A reason beside settle: hold the provider then.
 func decide(s situation) (step, holdReason) {
+	switch {
+	case s.named && s.namedInARow >= namedLimit:
+		return settle, holdMisconfigured
+	case s.named:
+		return settle, ""
+	}
 	switch s.result {
 	case providers.OK, providers.Partial:
 		return settle, ""
@@ -52,8 +60,6 @@ func decide(s situation) (step, holdReason) {
 		return decideUnavailable(s)
 	}
 	switch {
-	case s.named:
-		return settle, ""
 	case s.result == providers.Ambiguous && !s.suspect && !s.repeated:
 		return again, ""
 	case s.refusedInARow >= rowLimit:
@@ -86,15 +92,12 @@ func decideUnavailable(s situation) (step, holdReason) {
 }
 
 // probeShowsLife says whether the answer to a probe ends a hold: the provider
-// took the record or refused it by name.
-func probeShowsLife(answer providers.Answer) bool {
-	switch answer.Result {
-	case providers.OK, providers.Partial:
-		return true
-	case providers.Refused:
-		return len(answer.Refusals) > 0
+// took the record, or refused it by name and is believed.
+func probeShowsLife(answer providers.Answer, believed bool) bool {
+	if len(answer.Refusals) > 0 {
+		return believed
 	}
-	return false
+	return answer.Result == providers.OK || answer.Result == providers.Partial
 }
 
 // holdReason is why a provider is held, a closed set and a metric label.

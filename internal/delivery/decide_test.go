@@ -21,7 +21,10 @@ func TestDecide(t *testing.T) {
 		{"some named", situation{result: providers.Partial, named: true, records: 100}, settle, ""},
 		{"all named while others fail", situation{result: providers.Partial, named: true, records: 100, refusedInARow: 50}, settle, ""},
 		{"one refused by name", situation{result: providers.Refused, named: true, records: 1}, settle, ""},
-		{"one refused by name, nothing ever accepted", situation{result: providers.Refused, named: true, records: 1, refusedInARow: 99}, settle, ""},
+		{"one refused by name, nothing ever accepted", situation{result: providers.Refused, named: true, namedInARow: 1, records: 1, refusedInARow: 99}, settle, ""},
+		{"99 refused by name in a row", situation{result: providers.Refused, named: true, namedInARow: 99, records: 1}, settle, ""},
+		{"100 refused by name in a row", situation{result: providers.Refused, named: true, namedInARow: 100, records: 1}, settle, holdMisconfigured},
+		{"100 refused by name in one call", situation{result: providers.Partial, named: true, namedInARow: 100, records: 100}, settle, holdMisconfigured},
 
 		// What is the provider's problem holds it, in any stage, at once.
 		{"throttled", situation{result: providers.Throttled, records: 100}, holdOff, holdThrottled},
@@ -73,14 +76,17 @@ func TestDecide(t *testing.T) {
 func TestProbeShowsLife(t *testing.T) {
 	t.Parallel()
 	for result, want := range map[providers.Result]bool{
-		providers.OK: true, providers.Partial: true, providers.Refused: false, providers.Ambiguous: false,
+		providers.OK: true, providers.Refused: false, providers.Ambiguous: false,
 		providers.Throttled: false, providers.Unauthorized: false, providers.Unavailable: false, providers.Misconfigured: false,
 	} {
-		if got := probeShowsLife(providers.Answer{Result: result}); got != want {
+		if got := probeShowsLife(providers.Answer{Result: result}, true); got != want {
 			t.Errorf("%s: %v, want %v", result, got, want)
 		}
 	}
-	if !probeShowsLife(providers.Answer{Result: providers.Refused, Refusals: []providers.Refusal{{Code: "http_400"}}}) {
-		t.Error("a record refused by name shows a working provider")
+	for _, result := range []providers.Result{providers.Refused, providers.Partial} {
+		named := providers.Answer{Result: result, Refusals: []providers.Refusal{{Code: "531"}}}
+		if !probeShowsLife(named, true) || probeShowsLife(named, false) {
+			t.Errorf("%s: a record refused by name shows a working provider when that is believed, and only then", result)
+		}
 	}
 }

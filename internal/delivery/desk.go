@@ -111,6 +111,11 @@ func (d *Desk) Run(stop, work context.Context) {
 		d.lot.close()
 	})
 	running.Go(func() { d.countErased(stop) })
+	running.Go(func() {
+		if err := d.Holds.Listen(stop, d.name, d.evidence.decree); err != nil && stop.Err() == nil {
+			d.Log.Warn("`worker resume` will not reach this pod", "err", err)
+		}
+	})
 	if d.Permits == nil {
 		running.Go(func() { (&sender{Desk: d, stop: stop, work: work}).run() })
 	} else {
