@@ -35,8 +35,7 @@ type situation struct {
 	acceptedSince bool // another record was accepted since the trouble with these began
 	heldBefore    bool // the provider was held for this very call, and a probe was accepted since
 	refusedInARow int  // suspect calls refused, this one included, with nothing accepted in between
-	rounds        int  // times that this record alone failed while others were accepted
-	maxRounds     int  // MAX_ATTEMPTS
+	outOfPatience bool // this record alone has failed MAX_ATTEMPTS rounds, this one included, while others were accepted, for MAX_ATTEMPTS_AGE
 }
 
 // decide is the specification of what becomes of a call's records; its table
@@ -84,7 +83,7 @@ func decideUnavailable(s situation) (step, holdReason) {
 		return holdOff, holdUnavailable
 	case s.records > 1:
 		return split, ""
-	case s.acceptedSince && s.rounds+1 >= s.maxRounds:
+	case s.acceptedSince && s.outOfPatience:
 		return die, ""
 	default:
 		return goBack, ""

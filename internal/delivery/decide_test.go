@@ -9,7 +9,6 @@ import (
 // The table is the specification: one line a rule, first match as written.
 func TestDecide(t *testing.T) {
 	t.Parallel()
-	const most = 8
 	for _, c := range []struct {
 		name   string
 		in     situation
@@ -40,14 +39,13 @@ func TestDecide(t *testing.T) {
 		{"only this batch fails", situation{result: providers.Unavailable, records: 100, acceptedSince: true}, split, ""},
 		{"fails again after a hold that a probe ended", situation{result: providers.Unavailable, records: 100, heldBefore: true}, split, ""},
 		{"fails after a hold, time left", situation{result: providers.Unavailable, records: 100, heldBefore: true, retryTimeLeft: true}, again, ""},
-		{"alone fails again after a hold", situation{result: providers.Unavailable, records: 1, heldBefore: true, rounds: 7, maxRounds: most}, goBack, ""},
+		{"alone fails again after a hold", situation{result: providers.Unavailable, records: 1, heldBefore: true, outOfPatience: true}, goBack, ""},
 		{"a half fails", situation{result: providers.Unavailable, records: 50, suspect: true, retryTimeLeft: true}, split, ""},
 		{"a half fails, others accepted", situation{result: providers.Unavailable, records: 50, suspect: true, acceptedSince: true}, split, ""},
 		{"halves fail ten times in a row", situation{result: providers.Unavailable, records: 2, suspect: true, refusedInARow: 10}, holdOff, holdUnavailable},
-		{"alone fails, others accepted", situation{result: providers.Unavailable, records: 1, acceptedSince: true, maxRounds: most}, goBack, ""},
-		{"alone fails its seventh round", situation{result: providers.Unavailable, records: 1, acceptedSince: true, rounds: 6, maxRounds: most}, goBack, ""},
-		{"alone fails its eighth round", situation{result: providers.Unavailable, records: 1, acceptedSince: true, rounds: 7, maxRounds: most}, die, ""},
-		{"alone fails in a split, no evidence", situation{result: providers.Unavailable, records: 1, suspect: true, rounds: 7, maxRounds: most}, goBack, ""},
+		{"alone fails, others accepted", situation{result: providers.Unavailable, records: 1, acceptedSince: true}, goBack, ""},
+		{"alone fails for too many rounds and too long, others accepted", situation{result: providers.Unavailable, records: 1, acceptedSince: true, outOfPatience: true}, die, ""},
+		{"alone fails in a split, no evidence", situation{result: providers.Unavailable, records: 1, suspect: true, outOfPatience: true}, goBack, ""},
 
 		// Refused without a name: split, and death only with evidence.
 		{"whole batch refused", situation{result: providers.Refused, records: 100, refusedInARow: 1}, split, ""},

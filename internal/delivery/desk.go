@@ -40,6 +40,7 @@ type Settings struct {
 	BatchWait       time.Duration // age of the first record at which a batch goes
 	RetryMaxElapsed time.Duration // for further calls in a call's place
 	MaxAttempts     int           // rounds a record may fail alone while others are accepted
+	MaxAttemptsAge  time.Duration // and the time it must have failed for, before it dies of that
 	EventMaxAge     time.Duration // after which the stream drops an event; 0: never
 }
 

@@ -208,8 +208,7 @@ func (d *Desk) situation(j *job, s segment, answer providers.Answer) situation {
 		acceptedSince: accepted,
 		heldBefore:    s.held,
 		refusedInARow: int(d.refusedInARow.Load()),
-		rounds:        s.items[0].rounds,
-		maxRounds:     d.MaxAttempts,
+		outOfPatience: s.items[0].outOfPatience(d.MaxAttempts, d.MaxAttemptsAge),
 	}
 }
 
