@@ -27,6 +27,7 @@ func (s step) String() string {
 type situation struct {
 	result        providers.Result
 	named         bool // the answer names the records it refuses
+	foreign       bool // a gateway may have given the answer: it blames no record
 	namedInARow   int  // records refused by name, these included, with nothing accepted in between
 	records       int  // in the call
 	suspect       bool // the call is part of a split: its parent was refused
@@ -59,12 +60,14 @@ func decide(s situation) (step, holdReason) {
 		return decideUnavailable(s)
 	}
 	switch {
-	case s.result == providers.Ambiguous && !s.suspect && !s.repeated:
+	case (s.result == providers.Ambiguous || s.foreign) && !s.suspect && !s.repeated:
 		return again, ""
 	case s.refusedInARow >= rowLimit:
 		return holdOff, holdMisconfigured
 	case s.records > 1:
 		return split, ""
+	case s.foreign:
+		return laterOrNever(s), ""
 	case s.acceptedSince:
 		return die, ""
 	default:
@@ -83,11 +86,18 @@ func decideUnavailable(s situation) (step, holdReason) {
 		return holdOff, holdUnavailable
 	case s.records > 1:
 		return split, ""
-	case s.acceptedSince && s.outOfPatience:
-		return die, ""
 	default:
-		return goBack, ""
+		return laterOrNever(s), ""
 	}
+}
+
+// laterOrNever is for a record alone that its provider has not refused: it
+// failed, again and again perhaps, while others were accepted.
+func laterOrNever(s situation) step {
+	if s.acceptedSince && s.outOfPatience {
+		return die
+	}
+	return goBack
 }
 
 // probeShowsLife says whether the answer to a probe ends a hold: the provider

@@ -57,6 +57,16 @@ func TestDecide(t *testing.T) {
 		{"ten in a row", situation{result: providers.Refused, records: 50, suspect: true, refusedInARow: 10}, holdOff, holdMisconfigured},
 		{"ten in a row, alone, once accepted before", situation{result: providers.Refused, records: 1, suspect: true, acceptedSince: true, refusedInARow: 10}, holdOff, holdMisconfigured},
 
+		// Not in the provider's own form: nobody has refused the record.
+		{"a gateway's page", situation{result: providers.Refused, foreign: true, records: 1, refusedInARow: 1}, again, ""},
+		{"a gateway's page to a batch", situation{result: providers.Refused, foreign: true, records: 100, refusedInARow: 1}, again, ""},
+		{"a gateway's page again", situation{result: providers.Refused, foreign: true, repeated: true, records: 100, refusedInARow: 2}, split, ""},
+		{"a gateway's page, alone, no evidence", situation{result: providers.Refused, foreign: true, repeated: true, records: 1, refusedInARow: 2}, goBack, ""},
+		{"a gateway's page, alone, others accepted", situation{result: providers.Refused, foreign: true, suspect: true, records: 1, acceptedSince: true}, goBack, ""},
+		{"a gateway's page with 200, alone, others accepted", situation{result: providers.Ambiguous, foreign: true, suspect: true, records: 1, acceptedSince: true}, goBack, ""},
+		{"a gateway's page, alone, for too many rounds and too long", situation{result: providers.Refused, foreign: true, suspect: true, records: 1, acceptedSince: true, outOfPatience: true}, die, ""},
+		{"a gateway's page to ten calls in a row", situation{result: providers.Refused, foreign: true, suspect: true, records: 1, refusedInARow: 10, outOfPatience: true}, holdOff, holdMisconfigured},
+
 		// Ambiguous: once more, then as a refusal.
 		{"ambiguous", situation{result: providers.Ambiguous, records: 100, refusedInARow: 1}, again, ""},
 		{"ambiguous again", situation{result: providers.Ambiguous, records: 100, repeated: true, refusedInARow: 2}, split, ""},

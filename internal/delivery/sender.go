@@ -200,6 +200,7 @@ func (d *Desk) situation(j *job, s segment, answer providers.Answer) situation {
 	return situation{
 		result:        answer.Result,
 		named:         len(answer.Refusals) > 0,
+		foreign:       answer.Foreign,
 		namedInARow:   d.evidence.namedInARow() + named(s.items, answer),
 		records:       len(s.items),
 		suspect:       s.suspect,

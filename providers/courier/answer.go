@@ -31,8 +31,8 @@ func (c *Client) Call(ctx context.Context, records []providers.Record) providers
 		return c.http.Stranger(&reply, records)
 	}
 	e := readError(reply.Body)
-	answer := c.http.Judge(&reply, e.words(), records)
-	if answer.Result == providers.Refused && e.isCouriers() {
+	answer := c.http.Judge(&reply, e.words(), e.isCouriers(), records)
+	if answer.Result == providers.Refused && !answer.Foreign {
 		answer.Hint = ""
 		answer.Refusals = []providers.Refusal{{
 			Code:   answer.Code,

@@ -219,7 +219,7 @@ func TestAnswers(t *testing.T) {
 	unnamed := func(status int, reason string) providers.Answer {
 		return providers.Answer{
 			Result: providers.Refused, Status: status, Code: fmt.Sprintf("http_%d", status), Reason: reason,
-			Hint: elsewhere,
+			Hint: elsewhere, Foreign: true,
 		}
 	}
 	strange := func(status int, reason string) providers.Answer {

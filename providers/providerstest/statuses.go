@@ -77,6 +77,9 @@ func testEveryStatus(t *testing.T, s Subject) {
 				default:
 					want(t, a, expected, status, code)
 				}
+				if blames := a.Result == providers.Refused || a.Result == providers.Ambiguous; a.Foreign != blames {
+					t.Errorf("status %d: whose answer it is: %+v", status, a)
+				}
 				if len(a.Refusals) > 0 {
 					t.Errorf("status %d: a record was blamed: %+v", status, a)
 				}

@@ -19,8 +19,9 @@ const (
 
 // Judge gives the answer that follows from the status alone, for every reply
 // that the provider itself does not judge by its body. text is what the body
-// says in the provider's own format, empty when it has none.
-func (c *Client) Judge(r *Reply, text string, records []providers.Record) providers.Answer {
+// says in the provider's own format, empty when it has none; own tells whether
+// it is in that format.
+func (c *Client) Judge(r *Reply, text string, own bool, records []providers.Record) providers.Answer {
 	a := providers.Answer{
 		Status:     r.Status,
 		Code:       Code(r.Status),
@@ -39,6 +40,7 @@ func (c *Client) Judge(r *Reply, text string, records []providers.Record) provid
 		a.Result, why = providers.Unavailable, theirs
 	default:
 		a.Result, why = providers.Refused, elsewhere
+		a.Foreign = !own
 	}
 
 	head := c.Head(r.Status)
