@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -150,7 +152,7 @@ func (e *ensuring) stream(ctx context.Context, want jetstream.StreamConfig, age 
 	e.kept = append(e.kept, kept...)
 	if changed && e.t.Provision {
 		if _, err := e.js.UpdateStream(ctx, next); err != nil {
-			return nil, fmt.Errorf("%s: change to %d replicas, max age %s: %w", streamName(want.Name), next.Replicas, next.MaxAge, err)
+			return nil, fmt.Errorf("%s: change to %d replicas, max age %s, subjects %s: %w", streamName(want.Name), next.Replicas, next.MaxAge, strings.Join(next.Subjects, " "), err)
 		}
 		have = next
 	}
@@ -218,11 +220,16 @@ func createConsumer(ctx context.Context, js jetstream.JetStream, events jetstrea
 	return c, err
 }
 
-// apply is the stream as it should be after what was set explicitly, whether
+// apply is the stream as it should be after what was set explicitly, and
+// without subjects that nobody reads; whether
 // that changes it, and what was asked for but is only done by force.
 func (t Topology) apply(have jetstream.StreamConfig, age ageWish) (next jetstream.StreamConfig, changed bool, kept []Finding) {
 	next = have
 	name := streamName(have.Name)
+	if have.Name == EventsStream {
+		next.Subjects = narrowed(have.Subjects)
+		changed = !slices.Equal(next.Subjects, have.Subjects)
+	}
 	keep := func(what, found, wanted string) {
 		remedy := "kept; --force changes it"
 		if !t.Provision {

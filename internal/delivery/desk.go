@@ -112,6 +112,7 @@ func (d *Desk) Run(stop, work context.Context) {
 		d.lot.close()
 	})
 	running.Go(func() { d.countErased(stop) })
+	running.Go(func() { d.buryUnread(stop) })
 	running.Go(func() {
 		if err := d.Holds.Listen(stop, d.name, d.evidence.decree); err != nil && stop.Err() == nil {
 			d.Log.Warn("`worker resume` will not reach this pod", "err", err)
