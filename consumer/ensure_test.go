@@ -223,6 +223,14 @@ func TestEnsureRefuses(t *testing.T) {
 				"stream TOKENS: subjects is tokens.*, want tokens.registered.courier among them",
 			},
 		},
+		"work-queue stream on the right subjects, two providers": {
+			before: func(t *testing.T, js jetstream.JetStream) {
+				makeStream(t, js, jetstream.StreamConfig{Name: "TOKENS", Subjects: []string{"tokens.registered", "tokens.registered.*"},
+					Retention: jetstream.WorkQueuePolicy, MaxAge: 24 * time.Hour})
+			},
+			want:  consumer.Topology{Provision: true, Providers: []string{"clevertap", "courier"}, MaxAge: 48 * time.Hour, MaxAgeSet: true},
+			lines: []string{"stream TOKENS: retention is WorkQueue, want Limits"},
+		},
 		"consumer unfit": {
 			before: func(t *testing.T, js jetstream.JetStream) {
 				ensure(t, js)
@@ -304,6 +312,12 @@ func TestEnsureRefuses(t *testing.T) {
 			}
 			if consumer.Transient(err) {
 				t.Errorf("%v is transient", err)
+			}
+			if name == "work-queue stream on the right subjects, two providers" {
+				left := streamInfo(t, b.JS, consumer.EventsStream)
+				if left.State.Consumers != 0 || left.Config.MaxAge != 24*time.Hour || len(left.Config.Subjects) != 2 {
+					t.Errorf("something was made of it: %+v", left)
+				}
 			}
 		})
 	}
