@@ -14,7 +14,7 @@ BUILD    := github.com/tokenrelay/tokenrelay/internal/build
 STAMP    := -s -w -X $(BUILD).version=$(VERSION) -X $(BUILD).revision=$(REVISION)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-deploy keda chart race lint fmt fuzz bench chaos compose package check clean
+.PHONY: help demo build test test-deploy keda kube chart race lint fmt fuzz bench chaos compose package check clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ test-deploy: ## run the tests of what is in deploy/
 
 keda: ## run KEDA's own scaler against real brokers; the first time it compiles KEDA, some 5 minutes
 	cd deploy/keda && CGO_ENABLED=0 $(GO) test -timeout $(TIMEOUT) ./...
+
+kube: ## have a real API server take the Helm chart; the first time it compiles Kubernetes, some 10 minutes
+	cd deploy/kube && CGO_ENABLED=0 $(GO) test -timeout $(TIMEOUT) ./...
 
 chart: ## write what the Helm chart copies: the alert rules, and the values into its README
 	cd deploy && CGO_ENABLED=0 $(GO) test ./helm -run 'TestRulesAreThoseOfTheObservers|TestReadmeHasEveryValue' -update

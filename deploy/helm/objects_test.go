@@ -108,8 +108,11 @@ func TestPodsAreRestricted(t *testing.T) {
 				t.Errorf("%s is refused: %s", d.Name, why)
 			}
 			spec := d.Spec.Template.Spec
-			if spec.AutomountServiceAccountToken == nil || *spec.AutomountServiceAccountToken || !*ours(d).SecurityContext.ReadOnlyRootFilesystem {
-				t.Errorf("%s has a token of the API server, or a root that can be written", d.Name)
+			if *spec.AutomountServiceAccountToken || *spec.EnableServiceLinks || !*ours(d).SecurityContext.ReadOnlyRootFilesystem {
+				t.Errorf("%s has a token of the API server, the services' variables, or a root that can be written", d.Name)
+			}
+			if name := spec.ServiceAccountName; name != "default" && !slices.ContainsFunc(all[*corev1.ServiceAccount](objects), func(a *corev1.ServiceAccount) bool { return a.Name == name }) {
+				t.Errorf("%s has the service account %s, which is not there", d.Name, name)
 			}
 		}
 	})
@@ -148,6 +151,10 @@ func TestSelectors(t *testing.T) {
 			for i, c := range d.Spec.Template.Spec.TopologySpreadConstraints {
 				if _, given := c.LabelSelector.MatchLabels["tier"]; !given {
 					selects(fmt.Sprintf("spread %d of %s", i, d.Name), c.LabelSelector, d.Name)
+				}
+				// Old pods of a roll-out would else count where new ones go.
+				if given := strings.HasPrefix(d.Name, "push-tokens") && i == 0; !given && !slices.Equal(c.MatchLabelKeys, []string{"pod-template-hash"}) {
+					t.Errorf("spread %d of %s counts by %q", i, d.Name, c.MatchLabelKeys)
 				}
 			}
 		}
@@ -209,6 +216,18 @@ func TestDisruptionBudgets(t *testing.T) {
 			}
 			if p.Spec.MaxUnavailable.IntVal != 1 && p.Spec.MaxUnavailable.StrVal == "" {
 				t.Errorf("%s lets %s pods go at a time", p.Name, p.Spec.MaxUnavailable)
+			}
+		}
+	})
+}
+
+// Sessions and jobs live in a console's memory: there is never a second one.
+func TestConsoleIsAlone(t *testing.T) {
+	t.Parallel()
+	eachCase(t, func(t *testing.T, objects []runtime.Object) {
+		for _, d := range all[*appsv1.Deployment](objects) {
+			if ours(d).Name == "console" && (*d.Spec.Replicas != 1 || d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType) {
+				t.Errorf("%s has %d pods, changed by %s", d.Name, *d.Spec.Replicas, d.Spec.Strategy.Type)
 			}
 		}
 	})

@@ -100,11 +100,11 @@ func (s *server) refuses(t *testing.T) {
 	for text, want := range map[string]string{
 		`{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: i}]}}`:                                                                                    `violates PodSecurity "restricted:latest"`,
 		`{apiVersion: v1, kind: ServiceAccount, metadata: {name: a}, automountToken: false}`:                                                                                             `field not declared in schema`,
-		`{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: p}, spec: {maxUnavailable: 1, minAvailable: 1}}`:                                                            `mutually exclusive`,
+		`{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: p}, spec: {maxUnavailable: 1, minAvailable: 1}}`:                                                            `cannot be both set`,
 		`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {name: s}, spec: {scaleTargetRef: {name: d}, triggers: [{type: nats-jetstream, metadata: {lagThreshold: 5000}}]}}`: `lagThreshold`,
 		`{apiVersion: monitoring.coreos.com/v1, kind: PodMonitor, metadata: {name: m}, spec: {selector: {}, podMetricsEndpoints: [{port: http, interval: soon}]}}`:                       `interval`,
 		`{apiVersion: monitoring.coreos.com/v1, kind: PrometheusRule, metadata: {name: r}, spec: {groups: [{rules: []}]}}`:                                                               `name`,
-		`{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: n}, spec: {podSelector: {}, policyTypes: [Egress], egress: [{ports: [{port: 99999}]}]}}`:               `port`,
+		`{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: policy}, spec: {podSelector: {}, policyTypes: [Egress], egress: [{ports: [{port: 99999}]}]}}`:          `port`,
 	} {
 		if err := s.apply(t.Context(), object(t, text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s\nis answered with %v; want %s", text, err, want)

@@ -82,7 +82,7 @@ func startStorage(t *testing.T) string {
 	t.Helper()
 	anywhere := []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
 	config := embed.NewConfig()
-	config.Dir, config.LogLevel, config.UnsafeNoFsync = t.TempDir(), "error", true
+	config.Dir, config.LogLevel, config.UnsafeNoFsync = t.TempDir(), "panic", true
 	config.ListenClientUrls, config.ListenPeerUrls = anywhere, anywhere
 	etcd, err := embed.StartEtcd(config)
 	if err != nil {
