@@ -63,6 +63,7 @@ type Desk struct {
 	stop    context.Context // Run's
 	letters chan struct{}   // one place a letter being stored; full: senders wait
 	storing sync.WaitGroup
+	jam     jam          // letters cannot be stored: others may have the permits
 	warned  atomic.Int64 // when letters that cannot be stored were last spoken of, in ns
 }
 
@@ -87,6 +88,7 @@ func NewDesk(s Settings) *Desk {
 		metrics:  s.Metrics.of(s.Provider.Name()),
 		singles:  make(chan *item),
 		letters:  make(chan struct{}, maxLetters),
+		jam:      newJam(),
 		ramp:     newRamp(max(s.Senders, 1) * s.Calls),
 	}
 	d.Log = s.Log.With("provider", d.name)

@@ -92,9 +92,7 @@ func (d *Desk) skip(it *item) {
 // stored beside the sender, which goes on; when too many are waiting to be
 // stored the sender waits, too.
 func (d *Desk) die(work context.Context, it *item, why death) {
-	select {
-	case d.letters <- struct{}{}:
-	case <-work.Done():
+	if !d.placeForLetter(work) {
 		it.message.Nak(giveBackDelay)
 		return
 	}
