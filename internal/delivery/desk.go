@@ -50,6 +50,7 @@ type Desk struct {
 	name    string
 	metrics *metrics
 	summary summary
+	died    *obituaries
 
 	evidence      evidence
 	refusedInARow atomic.Int64
@@ -92,6 +93,7 @@ func NewDesk(s Settings) *Desk {
 		ramp:     newRamp(max(s.Senders, 1) * s.Calls),
 	}
 	d.Log = s.Log.With("provider", d.name)
+	d.died = newObituaries(d.Log)
 	return d
 }
 
@@ -113,6 +115,7 @@ func (d *Desk) Run(stop, work context.Context) {
 		<-stop.Done()
 		d.lot.close()
 	})
+	running.Go(func() { d.died.run(stop) })
 	running.Go(func() { d.countErased(stop) })
 	running.Go(func() { d.buryUnread(stop) })
 	running.Go(func() {
@@ -129,6 +132,7 @@ func (d *Desk) Run(stop, work context.Context) {
 	}
 	running.Wait()
 	d.storing.Wait()
+	d.died.tell()
 }
 
 // Figures are what this desk has counted, and has open, now.

@@ -104,13 +104,9 @@ func (d *Desk) die(work context.Context, it *item, why death) {
 		}
 		it.message.Ack()
 		d.metrics.died(why.code)
-		d.logDeath(why, it.message.Seq())
+		d.died.add(why, it.message.Seq())
 		d.reply(it, outcomeDead, why)
 	})
-}
-
-func (d *Desk) logDeath(why death, seq uint64) {
-	d.Log.Warn("event died", "code", dlq.Code(why.code), "reason", why.reason, "stream_seq", seq)
 }
 
 // store tries until the letter is confirmed. After a stop it tries no more
