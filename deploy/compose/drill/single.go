@@ -34,7 +34,7 @@ func (d *drill) single(ctx context.Context) error {
 	if _, err := s.do(ctx, "build"); err != nil {
 		return err
 	}
-	d.say("`build` took %.0f s with the stages in the cache", time.Since(began).Seconds())
+	d.say("`build` of the compose file took %.0f s", time.Since(began).Seconds())
 	began = time.Now()
 	if _, err := s.do(ctx, "up", "-d"); err != nil {
 		return err
