@@ -14,10 +14,10 @@ BUILD    := github.com/tokenrelay/tokenrelay/internal/build
 STAMP    := -s -w -X $(BUILD).version=$(VERSION) -X $(BUILD).revision=$(REVISION)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test race lint fmt fuzz bench chaos package check clean
+.PHONY: help demo build test test-deploy keda kube chart race lint fmt fuzz bench chaos compose package check clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: bin/demo ## watch sample events go through a broker into both (fake) providers, under a minute
 	bin/demo --once --sample $(SAMPLE)
@@ -43,6 +43,20 @@ bin/share: build
 
 test: ## run all tests
 	CGO_ENABLED=0 $(GO) test -timeout $(TIMEOUT) ./...
+
+# The Go tool does not see what they read outside of their module: no results from its cache.
+test-deploy: ## run the tests of what is in deploy/
+	cd deploy && CGO_ENABLED=0 $(GO) test -count=1 -timeout $(TIMEOUT) ./...
+	cd deploy/helm && CGO_ENABLED=0 $(GO) test -count=1 -timeout $(TIMEOUT) ./...
+
+keda: ## run KEDA's own scaler against real brokers; the first time it compiles KEDA, some 5 minutes
+	cd deploy/keda && CGO_ENABLED=0 $(GO) test -timeout $(TIMEOUT) ./...
+
+kube: ## have a real API server take the Helm chart; the first time it compiles Kubernetes, some 10 minutes
+	cd deploy/kube && CGO_ENABLED=0 $(GO) test -timeout $(TIMEOUT) ./...
+
+chart: ## write what the Helm chart copies: the alert rules, and the values into its README
+	cd deploy/helm && CGO_ENABLED=0 $(GO) test . -run 'TestRulesAreThoseOfTheObservers|TestReadmeHasEveryValue' -update
 
 race: ## run all tests under the race detector; needs a C compiler
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) ./...
@@ -78,6 +92,9 @@ bench: ## measure the worker against a featureless loop, and a fleet against its
 
 chaos: ## kill, stop and cut off a fleet for a minute and prove that nothing is lost; SEED=… repeats a run
 	SEED=$(SEED) DURATION=$(DURATION) $(GO) run ./internal/chaos
+
+compose: ## run docker-compose.yml through faults and prove that nothing is lost; needs a Docker engine, takes some minutes
+	$(GO) -C deploy run ./compose/drill -root ..
 
 package: ## build a release twice, compare, and put its deb through its life; needs a Docker engine
 	deploy/package/check

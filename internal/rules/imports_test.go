@@ -74,10 +74,10 @@ var rules = map[string]rule{
 	"internal/bench/loop":  {"", "nats sync", "the plainest loop that one would write: nothing of ours may make it faster or slower"},
 
 	"cmd/worker":    {"internal/app internal/config internal/health internal/ops internal/signals internal/terminal", "", "a thin main; it brings no broker, no sandbox and no console"},
-	"cmd/demo":      {"internal/config internal/demo internal/ops internal/signals internal/terminal sandbox", "", "a thin main over the demo"},
+	"cmd/demo":      {"internal/config internal/demo internal/health internal/ops internal/signals internal/terminal sandbox", "", "a thin main over the demo"},
 	"cmd/publisher": {"consumer event internal/config internal/rights internal/signals internal/terminal publisher", "json nats progressbar time", "over the publisher; of the consumer it knows where to look an event up"},
-	"cmd/dlq":       {"dlq dlq/console dlq/erase dlq/replay event internal/app internal/config internal/ops internal/phrase internal/reread internal/rights internal/signals internal/terminal", "json nats progressbar term", "over dlq: arguments, questions and what a person reads"},
-	"cmd/sandbox":   {"internal/config internal/signals sandbox", "", "a thin main over the sandbox"},
+	"cmd/dlq":       {"dlq dlq/console dlq/erase dlq/replay event internal/app internal/config internal/health internal/ops internal/phrase internal/reread internal/rights internal/signals internal/terminal", "json nats progressbar term", "over dlq: arguments, questions and what a person reads"},
+	"cmd/sandbox":   {"internal/config internal/health internal/signals sandbox", "", "a thin main over the sandbox"},
 }
 
 // modules are those of others, by their names in `rules`. Those without a name
