@@ -182,6 +182,7 @@ func (w *Worker) Start(ctx context.Context) error {
 			Provider: provider, Consumer: events, Holds: holds, Letters: dlq.NewWriter(js, w.remake(js)), Conn: conn,
 			Metrics: deliveryMetrics, Log: w.log, EventMaxAge: events.MaxAge(),
 			RetryMaxElapsed: w.settings.Delivery.RetryMaxElapsed, MaxAttempts: w.settings.Delivery.MaxAttempts,
+			MaxAttemptsAge: w.settings.Delivery.MaxAttemptsAge,
 		}))
 		w.desks[name] = desk
 		w.delivering.Go(func() { desk.Run(w.stop, w.work) })

@@ -40,6 +40,7 @@ type Settings struct {
 	BatchWait       time.Duration // age of the first record at which a batch goes
 	RetryMaxElapsed time.Duration // for further calls in a call's place
 	MaxAttempts     int           // rounds a record may fail alone while others are accepted
+	MaxAttemptsAge  time.Duration // and the time it must have failed for, before it dies of that
 	EventMaxAge     time.Duration // after which the stream drops an event; 0: never
 }
 
@@ -114,6 +115,12 @@ func (d *Desk) Run(stop, work context.Context) {
 		d.lot.close()
 	})
 	running.Go(func() { d.countErased(stop) })
+	running.Go(func() { d.buryUnread(stop) })
+	running.Go(func() {
+		if err := d.Holds.Listen(stop, d.name, d.evidence.decree); err != nil && stop.Err() == nil {
+			d.Log.Warn("`worker resume` will not reach this pod", "err", err)
+		}
+	})
 	if d.Permits == nil {
 		running.Go(func() { (&sender{Desk: d, stop: stop, work: work}).run() })
 	} else {

@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -20,6 +19,7 @@ type Hold struct {
 	Until   time.Time `json:"until"`            // when the next probe may go
 	PauseMS int64     `json:"pause_ms"`         // Until as a length, so that no clocks need to agree
 	Doubts  int       `json:"doubts,omitzero"`  // different calls in a row that speak against the provider
+	Named   bool      `json:"named,omitzero"`   // it refuses every record by name: only an acceptance ends it
 	Step    int       `json:"step"`             // failed probes so far
 	Prober  string    `json:"prober,omitzero"`  // the pod that is probing now
 	Probing time.Time `json:"probing,omitzero"` // since when
@@ -31,6 +31,7 @@ type Cause struct {
 	Detail string        // one scrubbed line
 	Floor  time.Duration // the pause that the provider asked for; 0: none
 	Doubts int           // different calls in a row that speak against the provider
+	Named  bool          // records are refused by name, one after the other
 }
 
 // Holds begins, probes and ends holds over the whole fleet.
@@ -119,7 +120,7 @@ func (h *Holds) Begin(ctx context.Context, provider string, cause Cause) bool {
 	}
 	pause := h.schedule.Pause(0, cause.Floor)
 	now := time.Now()
-	hold := Hold{Reason: cause.Reason, Detail: cause.Detail, Doubts: cause.Doubts, Since: now.UTC(), Until: now.Add(pause).UTC(), PauseMS: pause.Milliseconds()}
+	hold := Hold{Reason: cause.Reason, Detail: cause.Detail, Doubts: cause.Doubts, Named: cause.Named, Since: now.UTC(), Until: now.Add(pause).UTC(), PauseMS: pause.Milliseconds()}
 	_, err := h.board.write(ctx, holdKey(provider), hold, revisionOf(rec.revision))
 	if s, ok := errors.AsType[*stale](err); ok {
 		if _, held := decodeHold(s.standing); held {
@@ -182,6 +183,7 @@ func (p *Probe) Succeeded(ctx context.Context) error {
 func (p *Probe) Failed(ctx context.Context, cause Cause) error {
 	hold := p.hold
 	hold.Reason, hold.Detail, hold.Doubts, hold.Step = cause.Reason, cause.Detail, cause.Doubts, hold.Step+1
+	hold.Named = hold.Named || cause.Named
 	pause := p.holds.schedule.Pause(hold.Step, cause.Floor)
 	hold.Until, hold.PauseMS = time.Now().Add(pause).UTC(), pause.Milliseconds()
 	hold.Prober, hold.Probing = "", time.Time{}
@@ -242,27 +244,12 @@ func (h *Holds) hastenOwn(provider, reason string) {
 	}
 }
 
-// Resume ends a hold now, whoever probes. It reports whether there was one.
-func (h *Holds) Resume(ctx context.Context, provider string) (bool, error) {
-	for range 5 {
-		rec, _ := h.board.look(holdKey(provider))
-		if _, held := decodeHold(rec); !held {
-			return false, nil
-		}
-		_, err := h.board.write(ctx, holdKey(provider), nil, revisionOf(rec.revision))
-		if err == nil {
-			return true, nil
-		}
-		if _, ok := errors.AsType[*stale](err); !ok {
-			return false, err
-		}
-	}
-	return false, fmt.Errorf("%s: the hold changed five times while it was to be ended; try again", holdKey(provider))
-}
-
 // Doubts is how many different calls in a row spoke against the provider when
 // the probe was won.
 func (p *Probe) Doubts() int { return p.hold.Doubts }
+
+// Named tells that the provider refuses every record by name.
+func (p *Probe) Named() bool { return p.hold.Named }
 
 // HeldFor is how long the episode has lasted.
 func (p *Probe) HeldFor() time.Duration { return time.Since(p.hold.Since) }
