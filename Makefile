@@ -14,10 +14,10 @@ BUILD    := github.com/tokenrelay/tokenrelay/internal/build
 STAMP    := -s -w -X $(BUILD).version=$(VERSION) -X $(BUILD).revision=$(REVISION)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test race lint fmt fuzz bench chaos check clean
+.PHONY: help demo build test test-deploy keda kube chart race lint fmt fuzz bench chaos compose package check clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: bin/demo ## watch sample events go through a broker into both (fake) providers, under a minute
 	bin/demo --once --sample $(SAMPLE)
@@ -29,8 +29,34 @@ build: bin/worker bin/publisher bin/dlq bin/sandbox bin/demo ## build the comman
 bin/worker bin/publisher bin/dlq bin/sandbox bin/demo:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(STAMP)' -o $@ ./cmd/$(notdir $@)
 
+# Manual pages and completions, which a release brings along.
+.PHONY: bin/share
+bin/share: build
+	rm -rf $@ && mkdir -p $@/man $@/bash $@/zsh $@/fish $@/doc
+	gzip -9n < CHANGELOG.md > $@/doc/changelog.gz
+	for command in worker publisher dlq sandbox demo; do \
+		bin/$$command --generate=man > $@/man/$$command.1 && gzip -9n $@/man/$$command.1 && \
+		bin/$$command --generate=bash > $@/bash/$$command && \
+		bin/$$command --generate=zsh > $@/zsh/_$$command && \
+		bin/$$command --generate=fish > $@/fish/$$command.fish || exit 1; \
+	done
+
 test: ## run all tests
 	CGO_ENABLED=0 $(GO) test -timeout $(TIMEOUT) ./...
+
+# The Go tool does not see what they read outside of their module: no results from its cache.
+test-deploy: ## run the tests of what is in deploy/
+	cd deploy && CGO_ENABLED=0 $(GO) test -count=1 -timeout $(TIMEOUT) ./...
+	cd deploy/helm && CGO_ENABLED=0 $(GO) test -count=1 -timeout $(TIMEOUT) ./...
+
+keda: ## run KEDA's own scaler against real brokers; the first time it compiles KEDA, some 5 minutes
+	cd deploy/keda && CGO_ENABLED=0 $(GO) test -timeout $(TIMEOUT) ./...
+
+kube: ## have a real API server take the Helm chart; the first time it compiles Kubernetes, some 10 minutes
+	cd deploy/kube && CGO_ENABLED=0 $(GO) test -timeout $(TIMEOUT) ./...
+
+chart: ## write what the Helm chart copies: the alert rules, and the values into its README
+	cd deploy/helm && CGO_ENABLED=0 $(GO) test . -run 'TestRulesAreThoseOfTheObservers|TestReadmeHasEveryValue' -update
 
 race: ## run all tests under the race detector; needs a C compiler
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) ./...
@@ -44,6 +70,13 @@ lint: bin/golangci-lint ## run the linters of .golangci.yml; the first time it b
 # Its version is pinned in tools/go.mod.
 bin/golangci-lint: tools/go.mod tools/go.sum
 	CGO_ENABLED=0 $(GO) -C tools build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+# These are pinned in tools/release/go.mod.
+bin/goreleaser: tools/release/go.mod tools/release/go.sum
+	CGO_ENABLED=0 $(GO) -C tools/release build -o ../../$@ github.com/goreleaser/goreleaser/v2
+
+bin/cyclonedx-gomod: tools/release/go.mod tools/release/go.sum
+	CGO_ENABLED=0 $(GO) -C tools/release build -o ../../$@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 
 fuzz: ## give each fuzz target FUZZTIME (20s)
 	@grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \
@@ -59,6 +92,12 @@ bench: ## measure the worker against a featureless loop, and a fleet against its
 
 chaos: ## kill, stop and cut off a fleet for a minute and prove that nothing is lost; SEED=… repeats a run
 	SEED=$(SEED) DURATION=$(DURATION) $(GO) run ./internal/chaos
+
+compose: ## run docker-compose.yml through faults and prove that nothing is lost; needs a Docker engine, takes some minutes
+	$(GO) -C deploy run ./compose/drill -root ..
+
+package: ## build a release twice, compare, and put its deb through its life; needs a Docker engine
+	deploy/package/check
 
 check: ## what .ci/run does: everything that must hold before a change lands
 	bash .ci/run

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tokenrelay/tokenrelay/internal/config"
 	"github.com/tokenrelay/tokenrelay/internal/demo"
+	"github.com/tokenrelay/tokenrelay/internal/health"
 	"github.com/tokenrelay/tokenrelay/internal/ops"
 	"github.com/tokenrelay/tokenrelay/internal/terminal"
 	"github.com/tokenrelay/tokenrelay/sandbox"
@@ -22,18 +23,39 @@ type commandLine struct {
 	Sample int        `default:"0" min:"0" max:"1000000" help:"Publish that many sample events, refused and invalid ones among them."`
 	Once   bool       `help:"End when the sample is settled, with a summary."`
 	Data   string     `placeholder:"DIR" help:"Keep the streams there; without it they are gone at the end."`
+	Into   string     `env:"DEMO_INTO" placeholder:"URL" help:"Publish the sample to the NATS server there, a few events a second, and start nothing here."`
+	Rate   int        `default:"5" min:"1" max:"1000" help:"Events a second, with --into."`
+	Health bool       `help:"Ask the demo that runs on this host whether it does; exit 1 when it does not."`
 	Log    config.Log `embed:""`
 }
 
+// AfterApply checks what kong's tags cannot say.
+func (c *commandLine) AfterApply(check *config.Check) error {
+	if c.Into == "" && check.Given("--rate") {
+		check.Problem("DEMO_INTO", "not set", "must be given together with --rate")
+	}
+	return nil
+}
+
+// usualHTTP is where health and metrics are, unless the port is taken.
+const usualHTTP = "127.0.0.1:8080"
+
 // run builds the world, loads it, and stays until told to stop.
 func (c *commandLine) run(ctx context.Context, env []string, stdout, stderr io.Writer) error {
-	if c.Once && c.Sample == 0 {
+	if c.Health {
+		_, err := health.Ask(ctx, "http", usualHTTP, "/healthz")
+		return err
+	}
+	if (c.Once || c.Into != "") && c.Sample == 0 {
 		c.Sample = 5000
 	}
 	if c.Once && c.Log.Level == "info" { // a demo shows its books, not its log
 		c.Log.Level = "error"
 	}
 	log := ops.NewLogger(stderr, c.Log.Level, c.Log.Format, terminal.Is(stderr))
+	if c.Into != "" {
+		return demo.Feed(ctx, config.NATS{URL: strings.Split(c.Into, ",")}, c.Sample, c.Rate, stdout, log)
+	}
 	world, err := c.start(ctx, env, log)
 	for errors.Is(err, syscall.EADDRINUSE) && ctx.Err() == nil { // it was free a moment ago
 		world, err = c.start(ctx, env, log)
@@ -96,7 +118,7 @@ func (c *commandLine) worker(env []string, natsURL string, fakes *sandbox.Server
 			tuning = append(tuning, entry)
 		}
 	}
-	tuning = append(tuning, "NATS_URL="+natsURL, "HTTP_ADDR="+c.addr("127.0.0.1:8080"),
+	tuning = append(tuning, "NATS_URL="+natsURL, "HTTP_ADDR="+c.addr(usualHTTP),
 		"CLEVERTAP_BASE_URL="+fakes.CleverTapURL(), "CLEVERTAP_ACCOUNT_ID="+sandbox.DefaultAccountID, "CLEVERTAP_PASSCODE="+sandbox.DefaultPasscode,
 		"COURIER_BASE_URL="+fakes.CourierURL(), "COURIER_API_KEY="+sandbox.DefaultAPIKey)
 	var settings struct {

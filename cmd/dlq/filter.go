@@ -18,7 +18,7 @@ import (
 
 // filterFlags are the one language in which every verb is told which letters.
 type filterFlags struct {
-	Provider   string `placeholder:"NAME" help:"Letters of this provider: clevertap or courier."`
+	Provider   string `choices:"clevertap,courier" placeholder:"NAME" help:"Letters of this provider."`
 	Code       string `placeholder:"CODE" help:"Letters with this code, such as 531, http_400 or invalid_event."`
 	Reason     string `placeholder:"TEXT" help:"Letters with this in the reason, or in their group's, whatever the case."`
 	Since      string `placeholder:"TIME" help:"Letters of events that died since: 2026-01-31T12:00:00Z, 2026-01-31 (UTC), or how long ago: 90m, 24h, 7d."`

@@ -46,6 +46,7 @@ type cli struct {
 	Erase  eraseCommand  `cmd:"" help:"Remove a person's letters and events for good."`
 
 	Console consoleCommand `cmd:"" help:"Serve all this as a page for a browser."`
+	Health  healthCommand  `cmd:"" help:"Ask the console on this host whether it is there; exit 1 when it is not."`
 }
 
 // streams are what a command reads and writes. Values, and then answers, are

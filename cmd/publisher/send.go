@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +21,7 @@ import (
 // sendCommand publishes one event.
 type sendCommand struct {
 	Event   eventFlags    `embed:"" group:"The event (without any of these: JSON on standard input)"`
-	To      string        `placeholder:"PROVIDER" help:"Publish for this provider only, whatever the destinations: clevertap or courier."`
+	To      string        `choices:"clevertap,courier" placeholder:"PROVIDER" help:"Publish for this provider only, whatever the destinations."`
 	Wait    bool          `help:"Wait until every provider has settled the event, and show what became of it."`
 	Timeout time.Duration `default:"10s" over:"0" help:"How long to wait for the broker, and with --wait then for the providers."`
 	NATS    config.NATS   `embed:"" group:"The broker"`
@@ -56,14 +55,6 @@ type eventFlags struct {
 		Lat       string
 		Long      string
 	} `embed:"" prefix:"tracking-"`
-}
-
-// AfterApply checks what kong's tags cannot say.
-func (c *sendCommand) AfterApply(check *config.Check) error {
-	if c.To != "" && !slices.Contains(event.Providers(), c.To) {
-		check.Problem("--to", config.Quote(c.To), "must be one of "+strings.Join(event.Providers(), ", "))
-	}
-	return nil
 }
 
 func (c *sendCommand) run(ctx context.Context, std streams) int {

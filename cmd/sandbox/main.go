@@ -13,6 +13,7 @@ import (
 	"os"
 
 	"github.com/tokenrelay/tokenrelay/internal/config"
+	"github.com/tokenrelay/tokenrelay/internal/health"
 	"github.com/tokenrelay/tokenrelay/internal/signals"
 	"github.com/tokenrelay/tokenrelay/sandbox"
 )
@@ -32,6 +33,14 @@ func run(ctx context.Context, args, env []string, _ io.Reader, stdout, stderr io
 	command, code := config.Parse("sandbox", "A double of CleverTap and Courier, for tests and development only.", &cli, args, env, stdout, stderr)
 	if command == nil {
 		return code
+	}
+	if cli.Health {
+		if _, err := health.Ask(ctx, "http", cli.Addr, sandbox.ControlPath+"/"); err != nil {
+			_, _ = fmt.Fprintln(stderr, "sandbox:", err)
+			return exitFailure
+		}
+		_, _ = fmt.Fprintln(stdout, "ok")
+		return exitOK
 	}
 	s, err := sandbox.Start(cli.settings())
 	if err != nil {

@@ -28,6 +28,7 @@ type commandLine struct {
 	Script        string        `name:"script" env:"SANDBOX_SCRIPT" placeholder:"PATH" help:"File of rules, as JSON: see docs/sandbox.md."`
 	Recording     string        `name:"record" env:"SANDBOX_RECORD" default:"all" enum:"all,fingerprints,counts" help:"What is remembered of records: the records; enough to count repetitions; only counts."`
 	Keep          int           `name:"keep" env:"SANDBOX_KEEP" default:"100000" min:"1" max:"10000000" help:"Records remembered of each provider, accepted and refused; the oldest go first."`
+	Health        bool          `name:"health" help:"Ask the sandbox that listens there whether it does; exit 1 when it does not."`
 	rules         []sandbox.Rule
 }
 

@@ -19,7 +19,7 @@ func (c *healthCommand) Run(ctx context.Context, std streams) error {
 	if c.Ready {
 		path = "/readyz"
 	}
-	said, err := health.Ask(ctx, c.HTTP.Addr, path)
+	said, err := health.Ask(ctx, "http", c.HTTP.Addr, path)
 	if err != nil {
 		return err
 	}

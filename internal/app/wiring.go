@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
@@ -112,29 +111,52 @@ func delivered(js jetstream.JetStream) func(context.Context) (bool, error) {
 
 // figures asks the broker for what waits and what died, of the whole fleet.
 func figures(events *consumer.Consumer, js jetstream.JetStream, provider string) ops.Source {
-	return func(ctx context.Context) (uint64, time.Time, uint64, error) {
+	return func(ctx context.Context) (ops.Figure, error) {
 		backlog, err := events.Pending(ctx)
 		if err != nil {
-			return 0, time.Time{}, 0, err
+			return ops.Figure{}, err
 		}
-		letters, err := dlq.Count(ctx, js, provider)
+		letters, err := dlq.Look(ctx, js, provider)
 		if errors.Is(err, jetstream.ErrStreamNotFound) { // no stream, no letters; what waits is known all the same
-			letters, err = 0, nil
+			err = nil
 		}
-		return uint64(backlog.Pending), backlog.Oldest, letters, err
+		return ops.Figure{
+			Pending: uint64(backlog.Pending), Oldest: backlog.Oldest, MaxAge: events.MaxAge(),
+			Letters: letters.Letters, OldestLetter: letters.Oldest, LettersMaxAge: letters.MaxAge,
+		}, err
 	}
 }
 
-func heldGauge(holds *fleet.Holds, provider string) prometheus.Collector {
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: ops.Namespace, Name: "provider_held", Help: "1 while the provider is held.",
-		ConstLabels: prometheus.Labels{"provider": provider},
-	}, func() float64 {
-		if holds.State(provider).Held {
-			return 1
+// heldGauge shows whether a provider is held, a series a reason, so that an
+// alarm can tell what to mend from what to wait for.
+type heldGauge struct {
+	desc     *prometheus.Desc
+	holds    *fleet.Holds
+	provider string
+}
+
+func newHeldGauge(holds *fleet.Holds, provider string) heldGauge {
+	name := prometheus.BuildFQName(ops.Namespace, "", "provider_held")
+	return heldGauge{
+		desc:  prometheus.NewDesc(name, "1 while the provider is held for that reason.", []string{"reason"}, prometheus.Labels{"provider": provider}),
+		holds: holds, provider: provider,
+	}
+}
+
+// Describe is prometheus's question before the first scrape.
+func (g heldGauge) Describe(ch chan<- *prometheus.Desc) { ch <- g.desc }
+
+// Collect is prometheus's question at each scrape. It looks once, so that no
+// two reasons are shown when the reason changes meanwhile.
+func (g heldGauge) Collect(ch chan<- prometheus.Metric) {
+	state := g.holds.State(g.provider)
+	for _, reason := range delivery.HoldReasons() {
+		value := 0.0
+		if state.Held && state.Hold.Reason == reason {
+			value = 1
 		}
-		return 0
-	})
+		ch <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, value, reason)
+	}
 }
 
 func readinessHolds(holds *fleet.Holds, names []string) []ops.Hold {

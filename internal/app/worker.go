@@ -157,7 +157,6 @@ func (w *Worker) Start(ctx context.Context) error {
 	w.announcer.Begin()
 	deliveryMetrics := delivery.NewMetrics(w.registry)
 	sources := map[string]ops.Source{}
-	var maxAge time.Duration
 	for _, name := range w.settings.Providers.Names {
 		provider, err := newAccount(name, w.settings)
 		if err != nil {
@@ -172,19 +171,18 @@ func (w *Worker) Start(ctx context.Context) error {
 			return err
 		}
 		w.consumers = append(w.consumers, events)
-		maxAge = events.MaxAge()
 		sources[name] = figures(events, js, name)
-		w.registry.MustRegister(heldGauge(holds, name))
+		w.registry.MustRegister(newHeldGauge(holds, name))
 		desk := delivery.NewDesk(w.deskSettings(helping, name, delivery.Settings{
 			Provider: provider, Consumer: events, Holds: holds, Letters: dlq.NewWriter(js, w.remake(js)), Conn: conn,
-			Metrics: deliveryMetrics, Log: w.log, EventMaxAge: maxAge,
+			Metrics: deliveryMetrics, Log: w.log, EventMaxAge: events.MaxAge(),
 			RetryMaxElapsed: w.settings.Delivery.RetryMaxElapsed, MaxAttempts: w.settings.Delivery.MaxAttempts,
 			MaxAttemptsAge: w.settings.Delivery.MaxAttemptsAge,
 		}))
 		w.desks[name] = desk
 		w.delivering.Go(func() { desk.Run(w.stop, w.work) })
 	}
-	fleetFigures := ops.NewFigures(ops.FiguresOptions{Sources: sources, MaxAge: maxAge, Log: w.log})
+	fleetFigures := ops.NewFigures(ops.FiguresOptions{Sources: sources, Log: w.log})
 	w.registry.MustRegister(fleetFigures)
 	w.helpers.Go(func() { fleetFigures.Run(helping) })
 	for _, file := range w.settings.NATS.Files() {

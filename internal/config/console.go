@@ -17,7 +17,7 @@ type Console struct {
 	PasswordFile string        `name:"console-password-file" env:"CONSOLE_PASSWORD_FILE" placeholder:"PATH" help:"File with the password, instead of the password."`
 	TLSCert      string        `name:"console-tls-cert" env:"CONSOLE_TLS_CERT" placeholder:"PATH" help:"Certificate of the console, PEM; it is served by https then."`
 	TLSKey       string        `name:"console-tls-key" env:"CONSOLE_TLS_KEY" placeholder:"PATH" help:"Key of that certificate, PEM."`
-	Hosts        []string      `name:"console-hosts" env:"CONSOLE_HOSTS" placeholder:"NAME,…" help:"Names by which browsers reach the console, beside localhost and the host of its address."`
+	Hosts        []string      `name:"console-hosts" env:"CONSOLE_HOSTS" placeholder:"NAME" help:"Names by which browsers reach the console, beside localhost and the host of its address."`
 	Session      time.Duration `name:"console-session" env:"CONSOLE_SESSION" default:"1h" min:"1m" max:"24h" help:"Time without a click after which an operator has to log in again."`
 
 	pair *reread.Value[tls.Certificate] // nil: no TLS

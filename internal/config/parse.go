@@ -22,20 +22,23 @@ import (
 
 // The exit codes that Parse asks for.
 const (
-	exitHelp  = 0 // help or the version was asked for and printed
-	exitUsage = 2 // something in the arguments or the environment is wrong
+	exitDone    = 0 // what was asked for is printed: help, version, manual
+	exitFailure = 1 // it could not be printed
+	exitUsage   = 2 // something in the arguments or the environment is wrong
 )
 
 // Parse fills cli, a pointer to a struct with kong's tags, from args (without
 // the program's name) and env (as of os.Environ), and returns the selected
 // command, ready to Run. A nil command means: leave now with the exit code;
-// the help or the version is then on stdout, or every problem on stderr, one a line.
+// what was asked for (help, version, manual) is then on stdout, or every problem
+// on stderr, one a line.
 //
 // Arguments win over variables, variables over defaults. An empty variable
 // counts as not set. Beyond kong's tags these are understood:
 //
 //	min, max, over  limits of a number or a duration; over excludes the limit itself
 //	allowed         what the value must be, in the words of a problem ("must be …")
+//	choices         as enum, which kong allows only where there is a default
 //
 // A Secret with the variable X may have a sibling with the variable X_FILE:
 // the secret is then read from that file, less one trailing newline.
@@ -46,8 +49,8 @@ const (
 func Parse(name, description string, cli any, args, env []string, stdout, stderr io.Writer) (*kong.Context, int) {
 	p := newParser(name, description, cli, environment(env), stdout, stderr)
 	command, err := p.kong.Parse(args)
-	if p.helped {
-		return nil, exitHelp
+	if p.left {
+		return nil, p.code
 	}
 	if err != nil && !p.check.hushed {
 		p.check.problems = append(p.check.problems, errors.New(strings.ReplaceAll(err.Error(), "\n", "; ")))
@@ -70,25 +73,27 @@ type parser struct {
 	settings map[*kong.Value]*setting
 	ordered  []*setting
 	check    *Check
-	helped   bool
+	left     bool // with code: kong wanted to end the process
+	code     int
 }
 
-// versionFlag is every command's.
-type versionFlag struct {
-	Version kong.VersionFlag `help:"Print version, revision and Go version."`
+// ownFlags are every command's.
+type ownFlags struct {
+	Version  kong.VersionFlag `help:"Print version, revision and Go version."`
+	Generate generateFlag     `choices:"man,bash,zsh,fish" placeholder:"KIND" help:"Print the manual page, or what a shell needs to complete the command."`
 }
 
 // newParser panics when the tags of cli contradict each other: only its author
 // can mend that.
 func newParser(name, description string, cli any, env map[string]string, stdout, stderr io.Writer) *parser {
-	p := &parser{env: env, settings: map[*kong.Value]*setting{}, check: &Check{settings: map[string]*setting{}}}
+	p := &parser{env: env, settings: map[*kong.Value]*setting{}, check: &Check{settings: map[string]*setting{}, contents: map[string][]byte{}}}
 	p.kong = kong.Must(cli,
 		kong.Name(name),
 		kong.Description(description),
 		kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { p.helped = true }),
-		kong.Bind(p.check),
-		kong.Embed(&versionFlag{}),
+		kong.Exit(func(code int) { p.left, p.code = true, code }),
+		kong.Bind(p.check, p),
+		kong.Embed(&ownFlags{}),
 		kong.Vars{"version": name + " " + build.Read().String()},
 		kong.Resolvers(kong.ResolverFunc(p.resolve)),
 		kong.WithBeforeResolve(p.selected),

@@ -32,6 +32,8 @@ func newSetting(value *kong.Value) *setting {
 	}
 	if value.Enum != "" {
 		s.enum = value.EnumSlice()
+	} else if choices := value.Tag.Get("choices"); choices != "" {
+		s.enum = strings.Split(choices, ",")
 	}
 	value.Tag.Envs, value.Enum, value.Tag.Enum = nil, "", ""
 	if value.Flag != nil {

@@ -119,8 +119,9 @@ const (
 	holdMisconfigured holdReason = "misconfigured"
 )
 
-func holdReasons() []holdReason {
-	return []holdReason{holdThrottled, holdUnauthorized, holdUnavailable, holdMisconfigured}
+// HoldReasons are all of them.
+func HoldReasons() []string {
+	return []string{string(holdThrottled), string(holdUnauthorized), string(holdUnavailable), string(holdMisconfigured)}
 }
 
 // holdReasonOf is why a failed probe extends a hold. A refusal without a name

@@ -93,6 +93,9 @@ func NewDesk(s Settings) *Desk {
 		ramp:     newRamp(max(s.Senders, 1) * s.Calls),
 	}
 	d.Log = s.Log.With("provider", d.name)
+	if s.Permits != nil {
+		d.metrics.permitsCap.Set(float64(s.Senders))
+	}
 	d.died = newObituaries(d.Log)
 	return d
 }

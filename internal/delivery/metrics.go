@@ -49,6 +49,7 @@ type metrics struct {
 	replay     prometheus.Observer
 	open       prometheus.Gauge
 	permits    prometheus.Gauge
+	permitsCap prometheus.Gauge
 	redelivery prometheus.Counter
 	letterFail prometheus.Counter
 }
@@ -57,7 +58,7 @@ type metrics struct {
 type Metrics struct {
 	events, dead, calls, flushes, holds, redeliveries, letterFails *prometheus.CounterVec
 	duration, records, latency                                     *prometheus.HistogramVec
-	open, permits                                                  *prometheus.GaugeVec
+	open, permits, permitsCap                                      *prometheus.GaugeVec
 }
 
 // NewMetrics registers the series of DESIGN 8 that delivery owns.
@@ -91,6 +92,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		latency:      histogram("delivery_latency_seconds", "From the registration to the provider's acceptance.", seconds, "provider", "source"),
 		open:         gauge("open_calls", "Calls open now."),
 		permits:      gauge("permits_held", "Permits that this pod holds."),
+		permitsCap:   gauge("permits_cap", "Permits that this pod believes the fleet to have; 0 where none is needed."),
 	}
 }
 
@@ -101,7 +103,7 @@ func (m *Metrics) of(provider string) *metrics {
 		holds:    map[holdReason]prometheus.Counter{},
 		duration: m.duration.WithLabelValues(provider), records: m.records.WithLabelValues(provider),
 		live: m.latency.WithLabelValues(provider, "live"), replay: m.latency.WithLabelValues(provider, "replay"),
-		open: m.open.WithLabelValues(provider), permits: m.permits.WithLabelValues(provider),
+		open: m.open.WithLabelValues(provider), permits: m.permits.WithLabelValues(provider), permitsCap: m.permitsCap.WithLabelValues(provider),
 		redelivery: m.redeliveries.WithLabelValues(provider), letterFail: m.letterFails.WithLabelValues(provider),
 	}
 	for _, outcome := range []string{outcomeDelivered, outcomeDead, outcomeSkipped, outcomeErased} {
@@ -116,8 +118,8 @@ func (m *Metrics) of(provider string) *metrics {
 	for _, trigger := range triggers() {
 		own.flushes[trigger] = m.flushes.WithLabelValues(provider, trigger)
 	}
-	for _, reason := range holdReasons() {
-		own.holds[reason] = m.holds.WithLabelValues(provider, string(reason))
+	for _, reason := range HoldReasons() {
+		own.holds[holdReason(reason)] = m.holds.WithLabelValues(provider, reason)
 	}
 	return own
 }

@@ -157,7 +157,7 @@ func (w *World) publish(ctx context.Context, n int) error {
 	var failed error
 	var pending []*publisher.Pending
 	for s := range samples(n, 1) {
-		if s.raw != nil || s.event.Token == "" {
+		if s.garbage() {
 			_, err := w.JS.Publish(ctx, consumer.EventsSubject, s.raw)
 			failed = errors.Join(failed, err)
 			continue

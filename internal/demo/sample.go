@@ -15,6 +15,9 @@ type sample struct {
 	raw   []byte // instead of the event: what no event is
 }
 
+// garbage tells what our publisher would refuse.
+func (s sample) garbage() bool { return s.raw != nil }
+
 // SampleRules are the sandbox's faults of the demo: as slow as a provider
 // nearby, and a few tokens refused.
 func SampleRules() []sandbox.Rule {
@@ -27,8 +30,8 @@ func SampleRules() []sandbox.Rule {
 	}
 }
 
-// garbage is what turns up on a subject that everybody may publish to.
-func garbage() [][]byte {
+// trash is what turns up on a subject that everybody may publish to.
+func trash() [][]byte {
 	return [][]byte{
 		[]byte("not json"),
 		[]byte(`["an","array"]`),
@@ -48,7 +51,7 @@ func garbage() [][]byte {
 func samples(n int, seed uint64) func(yield func(sample) bool) {
 	return func(yield func(sample) bool) {
 		random := rand.New(rand.NewPCG(seed, 0))
-		bad := garbage()
+		bad := trash()
 		for i := range n {
 			if i%200 == 199 {
 				if !yield(sample{raw: bad[i/200%len(bad)]}) {

@@ -76,7 +76,7 @@ func TestOneRecordFailsWhileOthersAreAccepted(t *testing.T) {
 			if len(letters) != 1 || letters[0].code != c.code || len(byToken(letters, "bad")) != 1 {
 				t.Errorf("letters %+v, want one of %s", letters, c.code)
 			}
-			if held := p.metrics().of(t, "provider_held", c.provider); held != 0 {
+			if held := p.metrics().held(t, c.provider); held != "" {
 				t.Error("the provider is held")
 			}
 		})

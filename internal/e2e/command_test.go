@@ -45,3 +45,30 @@ func TestHealth(t *testing.T) {
 		t.Errorf("not ready: exit %d, %q", done.code, done.stderr)
 	}
 }
+
+// The console and the sandbox are asked the same way, each by its own command.
+func TestHealthOfTheOtherServers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start()
+	for command, asked := range map[string]struct {
+		serve, ask []string
+		says       string // with the address that it listens on
+	}{
+		"dlq":     {[]string{"console", "--nats-url", w.broker.URL(), "--console-addr", "127.0.0.1:0"}, []string{"health", "--console-addr"}, "console: http://"},
+		"sandbox": {[]string{"--addr", "127.0.0.1:0"}, []string{"--health", "--addr"}, "CleverTap and Courier at http://"},
+	} {
+		served := startCommand(t, command, nil, asked.serve...)
+		eventually(t, command+" says where it is", func() bool { return len(served.stdout.with(asked.says)) == 1 })
+		_, address, _ := strings.Cut(served.stdout.with(asked.says)[0], "http://")
+		address, _, _ = strings.Cut(strings.TrimRight(address, "/"), ",")
+		ask := append(asked.ask, address)
+		if done := runCommand(t, command, nil, ask...); done.code != 0 || done.stdout != "ok\n" {
+			t.Errorf("%s %q: exit %d, %q %q", command, ask, done.code, done.stdout, done.stderr)
+		}
+		served.kill()
+		if done := runCommand(t, command, nil, ask...); done.code != 1 || len(done.lines()) != 1 || !strings.Contains(done.stderr, "connection refused") {
+			t.Errorf("%s %q, where nobody is: exit %d, %q", command, ask, done.code, done.stderr)
+		}
+	}
+}

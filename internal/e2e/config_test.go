@@ -105,7 +105,7 @@ func TestCheck(t *testing.T) {
 			w.fault(event.Courier, sandbox.Rule{Effect: sandbox.Status, Status: 401})
 			p := w.start()
 			w.put(registration(1))
-			eventually(w.t, "held", func() bool { return p.metrics().of(w.t, "provider_held", event.Courier) == 1 })
+			eventually(w.t, "held", func() bool { return p.metrics().held(w.t, event.Courier) != "" })
 		}, 0, nil, []string{"warning  courier: held since", "unauthorized", "worker resume courier"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -21,7 +21,7 @@ func TestExpiredInAHold(t *testing.T) {
 			w.fault(provider, sandbox.Rule{Effect: sandbox.Status, Status: 401})
 			p := w.start()
 			w.put(registrations(0, events)...)
-			eventually(t, "held", func() bool { return p.metrics().of(t, "provider_held", provider) == 1 })
+			eventually(t, "held", func() bool { return p.metrics().held(t, provider) != "" })
 			w.settled(provider)
 			letters := w.letters(provider)
 			if len(letters) != events {

@@ -55,3 +55,26 @@ func TestDemoStaysUntilTold(t *testing.T) {
 		t.Errorf("exit %d after SIGTERM", code)
 	}
 }
+
+// A broker elsewhere gets the sample, also one that has no worker and so no
+// stream yet.
+func TestDemoFeedsABrokerElsewhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	feed := startCommand(t, "demo", nil, "--into", w.broker.URL(), "--sample", "201", "--rate", "1000")
+	eventually(t, "it waits for the stream", func() bool { return len(feed.stderr.with("waiting for the stream")) == 1 })
+	w.start()
+	eventually(t, "all is published", func() bool {
+		return len(feed.stdout.with("201 sample events are stored, 0 were not confirmed")) == 1
+	})
+	<-feed.ended
+	if code := feed.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	for _, provider := range event.Providers() {
+		w.settled(provider)
+		if got := w.report(provider).Accepted; got < 100 {
+			t.Errorf("%s accepted %d", provider, got)
+		}
+	}
+}

@@ -130,11 +130,11 @@ func TestOutageBurnsNothing(t *testing.T) {
 				o.begin(w, provider)
 				p := w.start()
 				w.put(registrations(0, 60)...)
-				eventually(t, "held", func() bool { return p.metrics().of(t, "provider_held", provider) == 1 })
+				eventually(t, "held, and the metric says why", func() bool { return p.metrics().held(t, provider) == o.reason })
 				if reason := w.hold(provider).Reason; reason != o.reason {
 					t.Errorf("held for %q, want %q", reason, o.reason)
 				}
-				if held := p.metrics().of(t, "provider_held", other); held != 0 {
+				if held := p.metrics().held(t, other); held != "" {
 					t.Errorf("%s is held, too", other)
 				}
 				if state := p.readiness(); !state.Ready || len(state.Holds) != 1 || state.Holds[0].Provider != provider || state.Holds[0].Reason != o.reason {
@@ -158,7 +158,7 @@ func TestOutageBurnsNothing(t *testing.T) {
 					w.delivered(provider, tokens(0, 80)...)
 				}
 				w.noLetters()
-				eventually(t, "not held any more", func() bool { return p.metrics().of(t, "provider_held", provider) == 0 })
+				eventually(t, "not held any more", func() bool { return p.metrics().held(t, provider) == "" })
 
 				warnings := p.log.with(`"level":"WARN"`)
 				if len(warnings) != 1 {
@@ -185,10 +185,10 @@ func TestHoldIsTheFleets(t *testing.T) {
 	w.fault(event.CleverTap, sandbox.Rule{Effect: sandbox.Status, Status: http.StatusUnauthorized})
 	first := w.start()
 	w.put(registrations(0, 10)...)
-	eventually(t, "held", func() bool { return first.metrics().of(t, "provider_held", event.CleverTap) == 1 })
+	eventually(t, "held", func() bool { return first.metrics().held(t, event.CleverTap) != "" })
 	calls := w.report(event.CleverTap).Calls
 	second := w.start()
-	if held := second.metrics().of(t, "provider_held", event.CleverTap); held != 1 {
+	if held := second.metrics().held(t, event.CleverTap); held == "" {
 		t.Error("the second pod does not know of the hold")
 	}
 	w.put(registrations(10, 10)...)

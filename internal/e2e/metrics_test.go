@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tokenrelay/tokenrelay/consumer"
 	"github.com/tokenrelay/tokenrelay/event"
 )
 
@@ -32,7 +33,8 @@ func TestSeriesExistFromTheStart(t *testing.T) {
 		by("batch_flushes_total", "trigger", "count", "age", "drain", "probe", "split")
 		by("delivery_latency_seconds_count", "source", "live", "replay")
 		by("holds_total", "reason", "throttled", "unauthorized", "unavailable", "misconfigured")
-		for _, name := range []string{"call_duration_seconds_count", "batch_records_count", "open_calls", "permits_held", "provider_held",
+		by("provider_held", "reason", "throttled", "unauthorized", "unavailable", "misconfigured")
+		for _, name := range []string{"call_duration_seconds_count", "batch_records_count", "open_calls", "permits_held", "permits_cap",
 			"redeliveries_total", "letter_put_failures_total"} {
 			want = append(want, fmt.Sprintf("%s{provider=%q}", name, provider))
 		}
@@ -42,17 +44,20 @@ func TestSeriesExistFromTheStart(t *testing.T) {
 	for _, series := range want {
 		if value, ok := have[series]; !ok {
 			t.Errorf("no series %s", series)
-		} else if value != 0 && !strings.HasPrefix(series, "permits_held") {
+		} else if value != 0 && !strings.HasPrefix(series, "permits_") {
 			t.Errorf("%s is %v at the start", series, value)
 		}
 	}
-	for _, name := range []string{"pending_events", "oldest_pending_seconds", "letters"} {
+	for _, name := range []string{"pending_events", "oldest_pending_seconds", "events_max_age_seconds", "letters", "oldest_letter_seconds", "letters_max_age_seconds"} {
 		for _, provider := range event.Providers() {
 			eventually(t, name+" of the fleet is there", func() bool {
 				_, ok := p.metrics()[fmt.Sprintf("%s{provider=%q}", name, provider)]
 				return ok
 			})
 		}
+	}
+	if clevertap, courier := have.of(t, "permits_cap", event.CleverTap), have.of(t, "permits_cap", event.Courier); clevertap != 3 || courier != 0 {
+		t.Errorf("the caps are %v and %v, want 3 and none", clevertap, courier)
 	}
 	build := 0
 	for series := range have {
@@ -96,6 +101,12 @@ func TestOutcomesAddUp(t *testing.T) {
 		if delivered := m.of(t, "events_total", provider, `outcome="delivered"`); int(delivered) != w.report(provider).Accepted {
 			t.Errorf("%s: %v delivered and %d accepted", provider, delivered, w.report(provider).Accepted)
 		}
+		eventually(t, "the fleet's figures know the letters", func() bool {
+			now := p.metrics()
+			return now.of(t, "letters", provider) == dead && now.of(t, "oldest_letter_seconds", provider) > 0 &&
+				now.of(t, "letters_max_age_seconds", provider) == consumer.DefaultLettersMaxAge.Seconds() &&
+				now.of(t, "events_max_age_seconds", provider) == consumer.DefaultMaxAge.Seconds()
+		})
 		if n := m.of(t, "delivery_latency_seconds_count", provider, `source="live"`); n != m.of(t, "events_total", provider, `outcome="delivered"`) {
 			t.Errorf("%s: %v latencies", provider, n)
 		}
@@ -111,7 +122,7 @@ func TestOutcomesAddUp(t *testing.T) {
 		}
 	}
 	for series := range m.names() {
-		if !before[series] && !strings.HasPrefix(series, "pending_events") && !strings.HasPrefix(series, "oldest_") && !strings.HasPrefix(series, "letters{") &&
+		if !before[series] &&
 			!strings.HasPrefix(series, "go_") && !strings.HasPrefix(series, "process_") && !strings.HasPrefix(series, "promhttp_") {
 			t.Errorf("a new series: %s", series)
 		}

@@ -188,7 +188,7 @@ func TestNothingPrivateIsShown(t *testing.T) {
 			// Each provider is called, and either has nothing more to do or is held.
 			eventually(t, "an end at both", func() bool {
 				for _, provider := range event.Providers() {
-					held := p.metrics().of(t, "provider_held", provider) == 1 && w.hold(provider).Step > 0
+					held := p.metrics().held(t, provider) != "" && w.hold(provider).Step > 0
 					if !held && !w.isSettled(provider) {
 						return false
 					}

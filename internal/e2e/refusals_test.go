@@ -153,7 +153,7 @@ func TestRefusalOfEverythingKillsNothing(t *testing.T) {
 			if c.events == 1 { // too few calls for a verdict: it waits
 				eventually(t, "three calls are refused", func() bool { return w.report(c.provider).Calls >= 3 })
 			} else {
-				eventually(t, "held", func() bool { return p.metrics().of(t, "provider_held", c.provider) == 1 })
+				eventually(t, "held", func() bool { return p.metrics().held(t, c.provider) != "" })
 				if reason := w.hold(c.provider).Reason; reason != "misconfigured" {
 					t.Errorf("held for %q, want misconfigured", reason)
 				}
@@ -165,7 +165,7 @@ func TestRefusalOfEverythingKillsNothing(t *testing.T) {
 			w.settled(c.provider)
 			w.noLetters()
 			w.delivered(c.provider, tokens(0, c.events)...)
-			eventually(t, "not held any more", func() bool { return p.metrics().of(t, "provider_held", c.provider) == 0 })
+			eventually(t, "not held any more", func() bool { return p.metrics().held(t, c.provider) == "" })
 		})
 	}
 }

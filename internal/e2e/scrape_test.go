@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -85,4 +86,19 @@ func (m metrics) names() map[string]bool {
 		names[series] = true
 	}
 	return names
+}
+
+// held is why the provider is held, "" when it is not.
+func (m metrics) held(t testing.TB, provider string) string {
+	t.Helper()
+	var held []string
+	for _, reason := range []string{"throttled", "unauthorized", "unavailable", "misconfigured"} {
+		if m.of(t, "provider_held", provider, fmt.Sprintf("reason=%q", reason)) == 1 {
+			held = append(held, reason)
+		}
+	}
+	if len(held) > 1 {
+		t.Errorf("%s is held for %q at once", provider, held)
+	}
+	return strings.Join(held, " ")
 }

@@ -109,6 +109,30 @@ func TestEveryDirectDependencyHasItsReason(t *testing.T) {
 	compare(t, "docs/dependencies.md", told, want)
 }
 
+// What is deployed has tests in modules of its own, which list does not see.
+func TestEveryDirectDependencyOfDeployHasItsReason(t *testing.T) {
+	t.Parallel()
+	required := regexp.MustCompile(`(?m)^(?:require)?\s+(\S+) v\S+$`) // without "// indirect"
+	direct := map[string]bool{}
+	for name, text := range files(t) {
+		if strings.HasPrefix(name, "deploy/") && path.Ext(name) == ".mod" {
+			for _, match := range required.FindAllStringSubmatch(text, -1) {
+				if !strings.HasPrefix(match[1], module) {
+					direct[match[1]] = true
+				}
+			}
+		}
+	}
+	var told []string
+	for _, row := range rows(t, read(t, "docs/dependencies.md"), "| module of deploy | for | why this one |") {
+		told = append(told, strings.Split(row[0], ", ")...)
+		if len(row) != 3 || row[1] == "" || row[2] == "" {
+			t.Errorf("docs/dependencies.md does not say what %s is for, and why this one", row[0])
+		}
+	}
+	compare(t, "docs/dependencies.md", told, slices.Sorted(maps.Keys(direct)))
+}
+
 func TestLinksOfTheDocumentsLead(t *testing.T) {
 	t.Parallel()
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
@@ -139,7 +163,7 @@ func documents(t *testing.T) map[string]string {
 func TestMakeHasTheTargetsThatTheDocumentsName(t *testing.T) {
 	t.Parallel()
 	makefile := read(t, "Makefile")
-	named := regexp.MustCompile("(?m)(?:^|`)make ([a-z]+)")
+	named := regexp.MustCompile("(?m)(?:^|`)make ([a-z-]+)")
 	for name, text := range documents(t) {
 		for _, match := range named.FindAllStringSubmatch(text, -1) {
 			if !regexp.MustCompile(fmt.Sprintf(`(?m)^%s:.*## `, match[1])).MatchString(makefile) {

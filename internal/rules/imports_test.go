@@ -42,8 +42,9 @@ var rules = map[string]rule{
 	"internal/broker/brokertest": {"internal/broker", "nats nats-server", "for tests only"},
 	"internal/browsertest":       {"", "chromedp", "for tests only; it knows pages, and none of ours"},
 	"internal/build":             {"", "", "what the linker wrote; everybody may ask"},
-	"internal/config":            {"internal/build internal/reread", "backoff kong nats nkeys", "reads settings; what they are for is the app's matter"},
+	"internal/config":            {"internal/build internal/manual internal/reread", "backoff kong nats nkeys", "reads settings; what they are for is the app's matter"},
 	"internal/health":            {"", "", "asks over HTTP; it shares no code with the server that answers"},
+	"internal/manual":            {"", "", "writes manual pages and completions; how a command line is read it refuses to know"},
 	"internal/ops":               {"internal/build", "nats prometheus tint", "shows what it is told; the app hands in whom to ask"},
 	"internal/terminal":          {"", "term", "one question about a file"},
 	"internal/fleet":             {"", "backoff json nats", "permits and holds are records in a bucket; what a provider answered is delivery's matter"},
@@ -73,10 +74,10 @@ var rules = map[string]rule{
 	"internal/bench/loop":  {"", "nats sync", "the plainest loop that one would write: nothing of ours may make it faster or slower"},
 
 	"cmd/worker":    {"internal/app internal/config internal/health internal/ops internal/signals internal/terminal", "", "a thin main; it brings no broker, no sandbox and no console"},
-	"cmd/demo":      {"internal/config internal/demo internal/ops internal/signals internal/terminal sandbox", "", "a thin main over the demo"},
+	"cmd/demo":      {"internal/config internal/demo internal/health internal/ops internal/signals internal/terminal sandbox", "", "a thin main over the demo"},
 	"cmd/publisher": {"consumer event internal/config internal/rights internal/signals internal/terminal publisher", "json nats progressbar time", "over the publisher; of the consumer it knows where to look an event up"},
-	"cmd/dlq":       {"dlq dlq/console dlq/erase dlq/replay event internal/app internal/config internal/ops internal/phrase internal/reread internal/rights internal/signals internal/terminal", "json nats progressbar term", "over dlq: arguments, questions and what a person reads"},
-	"cmd/sandbox":   {"internal/config internal/signals sandbox", "", "a thin main over the sandbox"},
+	"cmd/dlq":       {"dlq dlq/console dlq/erase dlq/replay event internal/app internal/config internal/health internal/ops internal/phrase internal/reread internal/rights internal/signals internal/terminal", "json nats progressbar term", "over dlq: arguments, questions and what a person reads"},
+	"cmd/sandbox":   {"internal/config internal/health internal/signals sandbox", "", "a thin main over the sandbox"},
 }
 
 // modules are those of others, by their names in `rules`. Those without a name

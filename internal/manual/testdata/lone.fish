@@ -1,0 +1,3 @@
+# fish completion for lone, printed by lone --generate=fish
+complete -c lone -f
+complete -c lone -l rate -r -f -d 'Events a second'
