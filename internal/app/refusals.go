@@ -82,7 +82,7 @@ func (r *refusals) hear(conn *nats.Conn, err error) bool {
 		}
 		return true
 	}
-	if r.due(refused.Right.String()) {
+	if r.due(refused.String()) {
 		r.log.Warn("NATS refuses", "err", refused)
 	}
 	return true
