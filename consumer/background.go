@@ -122,5 +122,5 @@ func (c *Consumer) storeFloor(ctx context.Context) error {
 	if !seen.created.Equal(at.created) || seen.maxAge != at.maxAge || seen.ackWait != at.ackWait || seen.priority != at.priority {
 		return errChanged
 	}
-	return writeFloor(ctx, seen.bucket, c.provider, floor{StreamCreated: seen.created, Seq: seen.floor})
+	return writeFloor(ctx, seen.bucket, FloorKey(c.provider), floor{StreamCreated: seen.created, Seq: seen.floor})
 }

@@ -40,8 +40,39 @@ const (
 	maxWaiting    = 4096   // pulls at one time; can never be changed in place
 )
 
+// Subjects are those that the events' stream takes: exactly the ones that
+// somebody reads, since an event on any other would be confirmed and lost. A
+// provider that is known to this version has its own, be it served or not.
+func Subjects() []string {
+	return []string{EventsSubject, ProviderSubject(prioritizedConsumer), ProviderSubject("courier")}
+}
+
+// narrowed are a stream's subjects without those wildcards of ours that an older
+// version made, and with all that are read. What an operator added stays.
+func narrowed(have []string) []string {
+	if !slices.ContainsFunc(have, isWide) {
+		return have
+	}
+	next := slices.DeleteFunc(slices.Clone(have), isWide)
+	for _, subject := range Subjects() {
+		if !slices.ContainsFunc(next, func(p string) bool { return covers(p, subject) }) {
+			next = append(next, subject)
+		}
+	}
+	return next
+}
+
+// isWide says whether a subject takes events for providers that do not exist.
+func isWide(subject string) bool {
+	return subject == EventsSubject+".*" || subject == EventsSubject+".>"
+}
+
 // ProviderSubject is the subject whose events go to one provider only.
 func ProviderSubject(provider string) string { return EventsSubject + "." + provider }
+
+// unreadKey is the key under which stands up to where the stream was searched
+// for events on subjects that nobody reads.
+func unreadKey(provider string) string { return "unread." + provider }
 
 // FloorKey is the key in the fleet bucket under which a provider's last
 // acknowledged position stands.
@@ -54,7 +85,7 @@ func eventsConfig(t Topology) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:        EventsStream,
 		Description: "push tokens registered by apps",
-		Subjects:    []string{EventsSubject, EventsSubject + ".*"},
+		Subjects:    Subjects(),
 		// Not work-queue: an event has several readers. No limit by bytes:
 		// with discard new it would stay full after all was delivered.
 		Retention:    jetstream.LimitsPolicy,

@@ -131,6 +131,8 @@ func streamFindings(have, want jetstream.StreamConfig, t Topology) []Finding {
 	c.check(Warning, !shorter(have.MaxAge, want.MaxAge), "max age", ageText(have.MaxAge), ageText(want.MaxAge), "")
 	c.check(Note, !shorter(want.MaxAge, have.MaxAge), "max age", ageText(have.MaxAge), ageText(want.MaxAge), "")
 	if have.Name == EventsStream {
+		c.check(Warning, !slices.ContainsFunc(have.Subjects, isWide), "subjects", strings.Join(have.Subjects, " "), strings.Join(want.Subjects, " "),
+			"nobody reads the others; a worker narrows them at its start, unless NATS_PROVISION is false")
 		c.check(Broken, have.MaxAge == 0 || have.MaxAge > MinMaxAge, "max age", have.MaxAge, "more than "+MinMaxAge.String(), "set STREAM_MAX_AGE")
 	}
 	return c.found

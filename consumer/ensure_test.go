@@ -2,6 +2,7 @@ package consumer_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -45,7 +46,7 @@ func TestEnsureDeclares(t *testing.T) { //nolint:cyclop // a condition for each 
 		return settings{strings.Join(c.Subjects, " "), c.Retention, c.Storage, c.Discard, c.DiscardNewPerSubject, c.MaxAge, c.Duplicates,
 			c.MaxBytes, c.MaxMsgs, c.MaxMsgsPerSubject, c.MaxMsgSize, c.Replicas, c.Compression}
 	}
-	want := settings{"tokens.registered tokens.registered.*", jetstream.LimitsPolicy, jetstream.FileStorage, jetstream.DiscardNew, false,
+	want := settings{"tokens.registered tokens.registered.clevertap tokens.registered.courier", jetstream.LimitsPolicy, jetstream.FileStorage, jetstream.DiscardNew, false,
 		168 * time.Hour, time.Hour, -1, -1, -1, 64 << 10, 1, jetstream.S2Compression}
 	if got := of(events); got != want {
 		t.Errorf("TOKENS is %+v\nwant %+v", got, want)
@@ -153,6 +154,36 @@ func TestEnsureChanges(t *testing.T) {
 	}
 }
 
+// A stream of an older version took events for providers that do not exist. It
+// is narrowed; subjects that an operator added stay.
+func TestEnsureNarrowsTheSubjects(t *testing.T) {
+	t.Parallel()
+	const exact = "tokens.registered tokens.registered.clevertap tokens.registered.courier"
+	for name, c := range map[string]struct {
+		have, provisioned, left string
+	}{
+		"an older version's": {"tokens.registered tokens.registered.*", exact, "tokens.registered tokens.registered.*"},
+		"with another":       {"tokens.registered tokens.registered.> other", "tokens.registered other tokens.registered.clevertap tokens.registered.courier", "tokens.registered tokens.registered.> other"},
+		"an operator's":      {"tokens.registered tokens.registered.*.x tokens.registered.courier", "tokens.registered tokens.registered.*.x tokens.registered.courier", "tokens.registered tokens.registered.*.x tokens.registered.courier"},
+		"ours":               {exact, exact, exact},
+	} {
+		for provision, want := range map[bool]string{true: c.provisioned, false: c.left} {
+			t.Run(fmt.Sprintf("%s, provision %v", name, provision), func(t *testing.T) {
+				t.Parallel()
+				b := brokertest.New(t)
+				makeStream(t, b.JS, jetstream.StreamConfig{Name: "TOKENS", Subjects: strings.Fields(c.have), MaxAge: 24 * time.Hour})
+				_, err := consumer.Ensure(t.Context(), b.JS, consumer.Topology{Provision: provision})
+				if provision && err != nil {
+					t.Fatal(err)
+				}
+				if got := strings.Join(streamInfo(t, b.JS, "TOKENS").Config.Subjects, " "); got != want {
+					t.Errorf("subjects %s, want %s", got, want)
+				}
+			})
+		}
+	}
+}
+
 // A stream shorter than the duplicate window can be made.
 func TestEnsureShortLettersAge(t *testing.T) {
 	t.Parallel()
@@ -191,6 +222,14 @@ func TestEnsureRefuses(t *testing.T) {
 				"stream TOKENS: retention is WorkQueue, want Limits",
 				"stream TOKENS: subjects is tokens.*, want tokens.registered.courier among them",
 			},
+		},
+		"work-queue stream on the right subjects, two providers": {
+			before: func(t *testing.T, js jetstream.JetStream) {
+				makeStream(t, js, jetstream.StreamConfig{Name: "TOKENS", Subjects: []string{"tokens.registered", "tokens.registered.*"},
+					Retention: jetstream.WorkQueuePolicy, MaxAge: 24 * time.Hour})
+			},
+			want:  consumer.Topology{Provision: true, Providers: []string{"clevertap", "courier"}, MaxAge: 48 * time.Hour, MaxAgeSet: true},
+			lines: []string{"stream TOKENS: retention is WorkQueue, want Limits"},
 		},
 		"consumer unfit": {
 			before: func(t *testing.T, js jetstream.JetStream) {
@@ -273,6 +312,12 @@ func TestEnsureRefuses(t *testing.T) {
 			}
 			if consumer.Transient(err) {
 				t.Errorf("%v is transient", err)
+			}
+			if name == "work-queue stream on the right subjects, two providers" {
+				left := streamInfo(t, b.JS, consumer.EventsStream)
+				if left.State.Consumers != 0 || left.Config.MaxAge != 24*time.Hour || len(left.Config.Subjects) != 2 {
+					t.Errorf("something was made of it: %+v", left)
+				}
 			}
 		})
 	}

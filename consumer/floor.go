@@ -33,13 +33,13 @@ func (f floor) start(created time.Time, last uint64) uint64 {
 }
 
 // readFloor returns the stored floor and its revision, 0 when there is none.
-func readFloor(ctx context.Context, kv jetstream.KeyValue, provider string) (floor, uint64, error) {
-	entry, err := kv.Get(ctx, FloorKey(provider))
+func readFloor(ctx context.Context, kv jetstream.KeyValue, key string) (floor, uint64, error) {
+	entry, err := kv.Get(ctx, key)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return floor{}, 0, nil
 	}
 	if err != nil {
-		return floor{}, 0, fmt.Errorf("read %s: %w", FloorKey(provider), err)
+		return floor{}, 0, fmt.Errorf("read %s: %w", key, err)
 	}
 	var f floor
 	if err := json.Unmarshal(entry.Value(), &f); err != nil {
@@ -52,8 +52,8 @@ func readFloor(ctx context.Context, kv jetstream.KeyValue, provider string) (flo
 
 // writeFloor stores a floor when it is ahead of the stored one. That another
 // pod wrote meanwhile is no error: the next round looks again.
-func writeFloor(ctx context.Context, kv jetstream.KeyValue, provider string, f floor) error {
-	old, revision, err := readFloor(ctx, kv, provider)
+func writeFloor(ctx context.Context, kv jetstream.KeyValue, key string, f floor) error {
+	old, revision, err := readFloor(ctx, kv, key)
 	if err != nil {
 		return err
 	}
@@ -65,12 +65,12 @@ func writeFloor(ctx context.Context, kv jetstream.KeyValue, provider string, f f
 		return err
 	}
 	if revision == 0 {
-		_, err = kv.Create(ctx, FloorKey(provider), value)
+		_, err = kv.Create(ctx, key, value)
 	} else {
-		_, err = kv.Update(ctx, FloorKey(provider), value, revision)
+		_, err = kv.Update(ctx, key, value, revision)
 	}
 	if err != nil && !refused(err) {
-		return fmt.Errorf("write %s: %w", FloorKey(provider), err)
+		return fmt.Errorf("write %s: %w", key, err)
 	}
 	return nil
 }
@@ -88,7 +88,7 @@ func startFromFloor(ctx context.Context, js jetstream.JetStream, events jetstrea
 	if err != nil {
 		return 0, fmt.Errorf("bucket %s: %w", FleetBucket, err)
 	}
-	f, _, err := readFloor(ctx, kv, provider)
+	f, _, err := readFloor(ctx, kv, FloorKey(provider))
 	if err != nil {
 		return 0, err
 	}

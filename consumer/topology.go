@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -70,10 +72,14 @@ func Ensure(ctx context.Context, js jetstream.JetStream, t Topology) ([]Finding,
 		return nil, &findingError{*f}
 	}
 	e := ensuring{js: js, t: t}
-	if err := e.all(ctx); err != nil {
+	err = e.all(ctx)
+	if len(e.broken) > 0 { // passes by nothing but an operator: what else failed does not matter
+		return nil, errors.Join(e.broken...)
+	}
+	if err != nil {
 		return nil, notYet(err)
 	}
-	return e.kept, errors.Join(e.broken...)
+	return e.kept, nil
 }
 
 func (e *ensuring) all(ctx context.Context) error {
@@ -93,8 +99,8 @@ func (e *ensuring) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Without their stream, or the bucket that holds their floor, there is
-	// nothing to say of consumers that was not said.
+	// Without their stream, or the bucket that holds their floor, or with one
+	// that is unfit, there is nothing to make and to say of consumers.
 	if events != nil && bucket != nil {
 		for _, provider := range t.Providers {
 			if err := e.consumer(ctx, events, provider); err != nil {
@@ -121,7 +127,8 @@ type ageWish struct {
 }
 
 // stream brings one stream in shape and returns it; nil when it is missing and
-// stays so. The bucket is a stream with a creation of its own.
+// stays so, or is unfit: then nothing of it is changed. The bucket is a stream
+// with a creation of its own.
 func (e *ensuring) stream(ctx context.Context, want jetstream.StreamConfig, age ageWish, create func(context.Context) error) (jetstream.Stream, error) {
 	s, err := e.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -148,14 +155,22 @@ func (e *ensuring) stream(ctx context.Context, want jetstream.StreamConfig, age 
 	have := s.CachedInfo().Config
 	next, changed, kept := e.t.apply(have, age)
 	e.kept = append(e.kept, kept...)
-	if changed && e.t.Provision {
-		if _, err := e.js.UpdateStream(ctx, next); err != nil {
-			return nil, fmt.Errorf("%s: change to %d replicas, max age %s: %w", streamName(want.Name), next.Replicas, next.MaxAge, err)
-		}
-		have = next
+	changed = changed && e.t.Provision
+	if !changed {
+		next = have
 	}
-	for _, f := range streamFindings(have, want, e.t) {
+	unfit := false
+	for _, f := range streamFindings(next, want, e.t) {
+		unfit = unfit || f.Severity == Broken
 		e.fail(f)
+	}
+	if unfit {
+		return nil, nil
+	}
+	if changed {
+		if _, err := e.js.UpdateStream(ctx, next); err != nil {
+			return nil, fmt.Errorf("%s: change to %d replicas, max age %s, subjects %s: %w", streamName(want.Name), next.Replicas, next.MaxAge, strings.Join(next.Subjects, " "), err)
+		}
 	}
 	return s, nil
 }
@@ -218,11 +233,16 @@ func createConsumer(ctx context.Context, js jetstream.JetStream, events jetstrea
 	return c, err
 }
 
-// apply is the stream as it should be after what was set explicitly, whether
+// apply is the stream as it should be after what was set explicitly, and
+// without subjects that nobody reads; whether
 // that changes it, and what was asked for but is only done by force.
 func (t Topology) apply(have jetstream.StreamConfig, age ageWish) (next jetstream.StreamConfig, changed bool, kept []Finding) {
 	next = have
 	name := streamName(have.Name)
+	if have.Name == EventsStream {
+		next.Subjects = narrowed(have.Subjects)
+		changed = !slices.Equal(next.Subjects, have.Subjects)
+	}
 	keep := func(what, found, wanted string) {
 		remedy := "kept; --force changes it"
 		if !t.Provision {

@@ -68,6 +68,7 @@ type Answer struct {
 	Code       string        // what a record dies of when it alone is to blame: http_400, ambiguous_response, unavailable; empty for OK and Partial
 	Reason     string        // one line of at most 256 bytes, scrubbed
 	Hint       string        // which variable to look at, or that there is none to; empty when there is nothing to say
+	Foreign    bool          // of Refused and Ambiguous: not in the provider's own form, so that a gateway may speak and no record is blamed
 	RetryAfter time.Duration // the pause the provider asked for, capped; 0 when it did not
 	Refusals   []Refusal     // records the provider refused by name, by rising Index
 }

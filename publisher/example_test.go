@@ -91,7 +91,7 @@ func startBroker() (url string, stop func()) {
 	if err != nil {
 		panic(err)
 	}
-	_, err = js.CreateStream(context.Background(), jetstream.StreamConfig{Name: "TOKENS", Subjects: []string{"tokens.registered", "tokens.registered.*"}})
+	_, err = js.CreateStream(context.Background(), jetstream.StreamConfig{Name: "TOKENS", Subjects: []string{"tokens.registered"}})
 	if err != nil {
 		panic(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/tokenrelay/tokenrelay/internal/app"
 	"github.com/tokenrelay/tokenrelay/internal/config"
@@ -33,19 +34,25 @@ func (c *checkCommand) Run(ctx context.Context, std streams) error {
 
 type resumeCommand struct {
 	Provider string      `arg:"" enum:"clevertap,courier" help:"clevertap or courier."`
+	Believe  bool        `help:"Also take the events that were refused by name in this hold for bad: they become letters."`
 	NATS     config.NATS `embed:""`
 }
 
-// Run ends the hold and says whether there was one.
+// Run ends the hold, and says whether there was one and which pods have heard.
 func (c *resumeCommand) Run(ctx context.Context, std streams) error {
-	resumed, err := app.Resume(ctx, c.NATS, c.Provider)
+	resumed, err := app.Resume(ctx, c.NATS, c.Provider, c.Believe)
 	if err != nil {
 		return err
 	}
-	if !resumed {
+	if resumed.Held {
+		_, _ = fmt.Fprintf(std.out, "%s goes on: the hold has ended for every pod\n", c.Provider)
+	} else {
 		_, _ = fmt.Fprintf(std.out, "%s was not held\n", c.Provider)
+	}
+	if len(resumed.Pods) == 0 {
+		_, _ = fmt.Fprintln(std.out, "no pod has answered")
 		return nil
 	}
-	_, _ = fmt.Fprintf(std.out, "%s goes on: the hold has ended for every pod\n", c.Provider)
+	_, _ = fmt.Fprintf(std.out, "heard by: %s\n", strings.Join(resumed.Pods, ", "))
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 var commands = []string{"worker", "publisher", "dlq", "sandbox", "demo"}
 
 // generated is the folder of bin/ and of what its commands generated: worker.1,
-// worker.bash, …
+// worker.bash and so on.
 var generated string
 
 func TestMain(m *testing.M) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
@@ -33,6 +34,17 @@ func TestDashboardsAreThoseOfTheGenerator(t *testing.T) {
 		if !bytes.Equal(have[name], text) {
 			t.Errorf("dashboards/%s is not what the generator writes: go -C deploy generate ./observe/...", name)
 		}
+	}
+}
+
+func TestComposeHasTheDatasourceOfTheDashboards(t *testing.T) {
+	t.Parallel()
+	provisioned, err := os.ReadFile("../compose/grafana/datasource.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(provisioned), "uid: "+boards.Datasource+"\n") {
+		t.Errorf("compose/grafana/datasource.yaml has no uid %s", boards.Datasource)
 	}
 }
 

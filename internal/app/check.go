@@ -184,6 +184,9 @@ func (c *checker) cleverTap(ctx context.Context) Finding {
 		waiting, cancel := context.WithTimeout(ctx, c.settings.Delivery.PermitLease+checkTimeout)
 		defer cancel()
 		permit, err := c.permits().Borrow(waiting)
+		if err != nil && waiting.Err() == nil {
+			return broken("%s: no permit can be taken, so that no worker can call: %v", event.CleverTap, err)
+		}
 		if err != nil {
 			return warned("%s: not asked, no permit for the call came free within %s", event.CleverTap, c.settings.Delivery.PermitLease+checkTimeout)
 		}
@@ -222,25 +225,25 @@ func watchBoard(ctx, loading context.Context, js jetstream.JetStream, refusals *
 	}
 }
 
-// Resume ends a provider's hold for the whole fleet and reports whether there
-// was one.
-func Resume(ctx context.Context, settings config.NATS, provider string) (bool, error) {
+// Resume ends a provider's hold for the whole fleet. With believe the pods take
+// what was refused by name in it for bad.
+func Resume(ctx context.Context, settings config.NATS, provider string, believe bool) (fleet.Resumed, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	refusals := newRefusals(slog.New(slog.DiscardHandler))
 	conn, err := settings.Connect(ctx, "tokenrelay worker resume", refusals.option())
 	if err != nil {
-		return false, err
+		return fleet.Resumed{}, err
 	}
 	defer conn.Close()
 	js, err := jetstream.New(conn)
 	if err != nil {
-		return false, fmt.Errorf("JetStream: %w", err)
+		return fleet.Resumed{}, fmt.Errorf("JetStream: %w", err)
 	}
 	board, end, err := watchBoard(ctx, ctx, js, refusals)
 	if err != nil {
-		return false, err
+		return fleet.Resumed{}, err
 	}
 	defer end()
-	return fleet.NewHolds(board, "", fleet.Schedule{}, 0, slog.New(slog.DiscardHandler)).Resume(ctx, provider)
+	return fleet.NewHolds(board, "", fleet.Schedule{}, 0, slog.New(slog.DiscardHandler)).Resume(ctx, provider, believe)
 }

@@ -86,7 +86,7 @@ type ownFlags struct {
 // newParser panics when the tags of cli contradict each other: only its author
 // can mend that.
 func newParser(name, description string, cli any, env map[string]string, stdout, stderr io.Writer) *parser {
-	p := &parser{env: env, settings: map[*kong.Value]*setting{}, check: &Check{settings: map[string]*setting{}}}
+	p := &parser{env: env, settings: map[*kong.Value]*setting{}, check: &Check{settings: map[string]*setting{}, contents: map[string][]byte{}}}
 	p.kong = kong.Must(cli,
 		kong.Name(name),
 		kong.Description(description),

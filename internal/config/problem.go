@@ -25,6 +25,7 @@ func (p *Problem) Error() string {
 // AfterApply(*Check) error of a command or of a struct embedded in it gets it.
 type Check struct {
 	settings map[string]*setting
+	contents map[string][]byte // of secrets' files, by the variable that names them
 	problems []error
 	hushed   bool // what kong finds wrong may be a secret that looks like a flag
 }

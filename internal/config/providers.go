@@ -136,15 +136,12 @@ func checkBase(check *Check, variable, text string) {
 
 // credential checks what a call is to carry, now and whenever its file changes.
 func (c *Check) credential(secret Secret, variable, path string) {
-	if err := fitsHeader(secret.Reveal()); err != nil {
-		found := "set (not shown)"
-		if path != "" {
-			variable, found = variable+"_FILE", Quote(path)
-		}
-		c.Problem(variable, found, err.Error())
+	if c.follow(secret, variable+"_FILE", path, fitsHeader) {
 		return
 	}
-	c.follow(secret, variable+"_FILE", path, fitsHeader)
+	if err := fitsHeader(secret.Reveal()); err != nil {
+		c.Problem(variable, "set (not shown)", err.Error())
+	}
 }
 
 // fitsHeader refuses credentials that a header cannot carry: most often with a

@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
-	"os"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -104,9 +102,9 @@ func (p *parser) fromFile(ctx *kong.Context, s *setting) any {
 	if !ok || path == "" {
 		return nil
 	}
-	content, err := os.ReadFile(path)
+	content, err := reread.Read(path)
 	if err != nil {
-		p.check.against(sibling, Quote(path), "cannot be read: "+cause(err))
+		p.check.against(sibling, Quote(path), "cannot be read: "+err.Error())
 		return nil
 	}
 	text, err := secretText(content)
@@ -114,8 +112,12 @@ func (p *parser) fromFile(ctx *kong.Context, s *setting) any {
 		p.check.against(sibling, Quote(path), err.Error())
 		return nil
 	}
+	p.check.contents[sibling.env] = content
 	return text
 }
+
+// longestSecret is in bytes; no header or login would carry a longer one.
+const longestSecret = 4096
 
 // secretText is the secret that a file holds: its only line.
 func secretText(content []byte) (string, error) {
@@ -125,28 +127,32 @@ func secretText(content []byte) (string, error) {
 		return "", errors.New("must not be an empty file")
 	case strings.ContainsAny(text, "\r\n"):
 		return "", errors.New("must hold one line, the secret")
+	case len(text) > longestSecret:
+		return "", fmt.Errorf("must hold a secret of at most %d bytes", longestSecret)
 	}
 	return text, nil
 }
 
-// follow reads the secret from its file again and again, when it is from one.
-// fit, which may be nil, says what else it must be.
-func (c *Check) follow(secret Secret, variable, path string, fit func(text string) error) {
-	if !secret.IsSet() || path == "" || !c.Sound(variable) {
-		return
+// follow lets a secret that is from a file say what the file says; it reports
+// whether it is from one. fit, which may be nil, says what else it must be.
+func (c *Check) follow(secret Secret, variable, path string, fit func(text string) error) bool {
+	content, found := c.contents[variable]
+	if !found {
+		return false
 	}
-	file, err := reread.Open([]string{variable}, []string{path}, func(contents [][]byte) (string, error) {
+	file, err := reread.Opened(variable, path, content, func(contents [][]byte) (string, error) {
 		text, err := secretText(contents[0])
 		if err == nil && fit != nil {
 			err = fit(text)
 		}
 		return text, err
 	})
-	if err != nil { // it has changed since it was read
+	if err != nil {
 		c.files(err)
-		return
+		return true
 	}
 	(*secret.value).file = file
+	return true
 }
 
 // fileOf finds the setting X_FILE of the secret X.
@@ -179,12 +185,4 @@ func traced(ctx *kong.Context, s *setting) bool {
 		}
 	}
 	return false
-}
-
-// cause is an error of the file system without its path, which the line has already.
-func cause(err error) string {
-	if path, ok := errors.AsType[*fs.PathError](err); ok {
-		return path.Err.Error()
-	}
-	return err.Error()
 }

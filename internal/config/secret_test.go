@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -55,7 +56,7 @@ func TestSecretSources(t *testing.T) {
 	t.Parallel()
 	file := write(t, "from file\n")
 	missing := filepath.Join(t.TempDir(), "missing")
-	empty, twoLines := write(t, "\n"), write(t, "hunter2\nhunter3\n")
+	empty, twoLines, long := write(t, "\n"), write(t, "hunter2\nhunter3\n"), write(t, strings.Repeat("x", 4097))
 	both := []string{`NATS_PASSWORD is set (not shown), must not be given together with NATS_PASSWORD_FILE`}
 	for name, test := range map[string]struct {
 		args, env []string
@@ -69,6 +70,7 @@ func TestSecretSources(t *testing.T) {
 		"file by flag over another": {[]string{"--nats-password-file=" + file}, []string{"NATS_PASSWORD_FILE=" + missing}, "from file", nil},
 		"blanks belong to it":       {nil, []string{"NATS_PASSWORD_FILE=" + write(t, " two \n")}, " two ", nil},
 		"written elsewhere":         {nil, []string{"NATS_PASSWORD_FILE=" + write(t, "word\r\n")}, "word", nil},
+		"a pipe":                    {nil, []string{"NATS_PASSWORD_FILE=" + pipe(t, "from pipe\n")}, "from pipe", nil},
 		"both variables":            {nil, []string{"NATS_PASSWORD=hunter2", "NATS_PASSWORD_FILE=" + file}, "", both},
 		"variable and flag":         {[]string{"--nats-password-file", file}, []string{"NATS_PASSWORD=hunter2"}, "", both},
 		"flag and variable": {[]string{"--nats-password=hunter2"}, []string{"NATS_PASSWORD_FILE=" + file}, "", []string{
@@ -79,6 +81,8 @@ func TestSecretSources(t *testing.T) {
 			fmt.Sprintf(`NATS_PASSWORD_FILE (--nats-password-file) is %q, cannot be read: no such file or directory`, missing)}},
 		"two lines": {nil, []string{"NATS_PASSWORD_FILE=" + twoLines}, "", []string{
 			fmt.Sprintf(`NATS_PASSWORD_FILE is %q, must hold one line, the secret`, twoLines)}},
+		"too long": {nil, []string{"NATS_PASSWORD_FILE=" + long}, "", []string{
+			fmt.Sprintf(`NATS_PASSWORD_FILE is %q, must hold a secret of at most 4096 bytes`, long)}},
 		"empty file": {nil, []string{"NATS_PASSWORD_FILE=" + empty}, "", []string{
 			fmt.Sprintf(`NATS_PASSWORD_FILE is %q, must not be an empty file`, empty)}},
 	} {
@@ -91,4 +95,19 @@ func TestSecretSources(t *testing.T) {
 			}
 		})
 	}
+}
+
+// pipe is what a shell makes of a command whose output is to be read as a file.
+func pipe(t *testing.T, text string) string {
+	t.Helper()
+	from, to, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { from.Close() })
+	if _, err := to.WriteString(text); err != nil {
+		t.Fatal(err)
+	}
+	to.Close()
+	return fmt.Sprintf("/dev/fd/%d", from.Fd())
 }

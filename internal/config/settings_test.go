@@ -26,7 +26,7 @@ func TestVariables(t *testing.T) {
 		"COURIER_API_KEY": "", "COURIER_API_KEY_FILE": "", "COURIER_REGION": "us", "COURIER_BASE_URL": "",
 		"COURIER_BODY_TOKEN": "true", "COURIER_MAX_CONCURRENT": "64",
 		"HTTP_TIMEOUT":      "10s",
-		"RETRY_MAX_ELAPSED": "5s", "MAX_ATTEMPTS": "8", "HOLD_MIN": "2s", "HOLD_MAX": "5m",
+		"RETRY_MAX_ELAPSED": "5s", "MAX_ATTEMPTS": "8", "MAX_ATTEMPTS_AGE": "3h", "HOLD_MIN": "2s", "HOLD_MAX": "5m",
 		"HTTP_ADDR": ":8080", "LOG_LEVEL": "info", "LOG_FORMAT": "auto", "SHUTDOWN_GRACE": "25s",
 	}
 	for _, v := range config.Variables(&config.Worker{}) {
@@ -81,7 +81,7 @@ func TestDefaults(t *testing.T) {
 	}
 	w := p.cli.Run.Worker
 	if got, want := w.Delivery, (config.Delivery{
-		HTTPTimeout: 10 * time.Second, RetryMaxElapsed: 5 * time.Second, MaxAttempts: 8,
+		HTTPTimeout: 10 * time.Second, RetryMaxElapsed: 5 * time.Second, MaxAttempts: 8, MaxAttemptsAge: 3 * time.Hour,
 		HoldMin: 2 * time.Second, HoldMax: 5 * time.Minute,
 		PermitLease: 30 * time.Second, ShutdownGrace: 25 * time.Second,
 	}); got != want {

@@ -67,6 +67,7 @@ type Delivery struct {
 	HTTPTimeout     time.Duration `name:"http-timeout" env:"HTTP_TIMEOUT" default:"10s" min:"50ms" max:"5m" help:"Time that one call may take."`
 	RetryMaxElapsed time.Duration `name:"retry-max-elapsed" env:"RETRY_MAX_ELAPSED" default:"5s" over:"0s" help:"Time for further calls in place of one that found its provider unavailable."`
 	MaxAttempts     int           `name:"max-attempts" env:"MAX_ATTEMPTS" default:"8" min:"1" max:"1000" help:"Rounds that a record may fail by itself, while others are accepted, before it dies."`
+	MaxAttemptsAge  time.Duration `name:"max-attempts-age" env:"MAX_ATTEMPTS_AGE" default:"3h" over:"0s" help:"Time that a record must have failed by itself, besides, before it dies."`
 	HoldMin         time.Duration `name:"hold-min" env:"HOLD_MIN" default:"2s" over:"0s" help:"First pause of a provider that is held."`
 	HoldMax         time.Duration `name:"hold-max" env:"HOLD_MAX" default:"5m" over:"0s" max:"24h" help:"Longest pause of a provider that is held."`
 	PermitLease     time.Duration `name:"permit-lease" env:"PERMIT_LEASE" default:"30s" over:"0s" help:"Time after which a silent pod loses its right to call; more than twice the time of a call."`

@@ -27,6 +27,8 @@ func (s step) String() string {
 type situation struct {
 	result        providers.Result
 	named         bool // the answer names the records it refuses
+	foreign       bool // a gateway may have given the answer: it blames no record
+	namedInARow   int  // records refused by name, these included, with nothing accepted in between
 	records       int  // in the call
 	suspect       bool // the call is part of a split: its parent was refused
 	repeated      bool // this very call was made before
@@ -34,15 +36,21 @@ type situation struct {
 	acceptedSince bool // another record was accepted since the trouble with these began
 	heldBefore    bool // the provider was held for this very call, and a probe was accepted since
 	refusedInARow int  // suspect calls refused, this one included, with nothing accepted in between
-	rounds        int  // times that this record alone failed while others were accepted
-	maxRounds     int  // MAX_ATTEMPTS
+	outOfPatience bool // this record alone has failed MAX_ATTEMPTS rounds, this one included, while others were accepted, for MAX_ATTEMPTS_AGE
 }
 
 // decide is the specification of what becomes of a call's records; its table
 // test is the one to read. The rules are DESIGN's: nothing dies of an unnamed
-// refusal unless another record was accepted in the meantime, and an outage
-// burns nothing.
+// refusal unless another record was accepted in the meantime, an outage burns
+// nothing, and a provider that refuses everything by name empties no backlog.
+// A reason beside settle: hold the provider then.
 func decide(s situation) (step, holdReason) {
+	switch {
+	case s.named && s.namedInARow >= namedLimit:
+		return settle, holdMisconfigured
+	case s.named:
+		return settle, ""
+	}
 	switch s.result {
 	case providers.OK, providers.Partial:
 		return settle, ""
@@ -52,14 +60,14 @@ func decide(s situation) (step, holdReason) {
 		return decideUnavailable(s)
 	}
 	switch {
-	case s.named:
-		return settle, ""
-	case s.result == providers.Ambiguous && !s.suspect && !s.repeated:
+	case (s.result == providers.Ambiguous || s.foreign) && !s.suspect && !s.repeated:
 		return again, ""
 	case s.refusedInARow >= rowLimit:
 		return holdOff, holdMisconfigured
 	case s.records > 1:
 		return split, ""
+	case s.foreign:
+		return laterOrNever(s), ""
 	case s.acceptedSince:
 		return die, ""
 	default:
@@ -78,23 +86,27 @@ func decideUnavailable(s situation) (step, holdReason) {
 		return holdOff, holdUnavailable
 	case s.records > 1:
 		return split, ""
-	case s.acceptedSince && s.rounds+1 >= s.maxRounds:
-		return die, ""
 	default:
-		return goBack, ""
+		return laterOrNever(s), ""
 	}
 }
 
-// probeShowsLife says whether the answer to a probe ends a hold: the provider
-// took the record or refused it by name.
-func probeShowsLife(answer providers.Answer) bool {
-	switch answer.Result {
-	case providers.OK, providers.Partial:
-		return true
-	case providers.Refused:
-		return len(answer.Refusals) > 0
+// laterOrNever is for a record alone that its provider has not refused: it
+// failed, again and again perhaps, while others were accepted.
+func laterOrNever(s situation) step {
+	if s.acceptedSince && s.outOfPatience {
+		return die
 	}
-	return false
+	return goBack
+}
+
+// probeShowsLife says whether the answer to a probe ends a hold: the provider
+// took the record, or refused it by name and is believed.
+func probeShowsLife(answer providers.Answer, believed bool) bool {
+	if len(answer.Refusals) > 0 {
+		return believed
+	}
+	return answer.Result == providers.OK || answer.Result == providers.Partial
 }
 
 // holdReason is why a provider is held, a closed set and a metric label.

@@ -9,7 +9,6 @@ import (
 // The table is the specification: one line a rule, first match as written.
 func TestDecide(t *testing.T) {
 	t.Parallel()
-	const most = 8
 	for _, c := range []struct {
 		name   string
 		in     situation
@@ -21,7 +20,10 @@ func TestDecide(t *testing.T) {
 		{"some named", situation{result: providers.Partial, named: true, records: 100}, settle, ""},
 		{"all named while others fail", situation{result: providers.Partial, named: true, records: 100, refusedInARow: 50}, settle, ""},
 		{"one refused by name", situation{result: providers.Refused, named: true, records: 1}, settle, ""},
-		{"one refused by name, nothing ever accepted", situation{result: providers.Refused, named: true, records: 1, refusedInARow: 99}, settle, ""},
+		{"one refused by name, nothing ever accepted", situation{result: providers.Refused, named: true, namedInARow: 1, records: 1, refusedInARow: 99}, settle, ""},
+		{"99 refused by name in a row", situation{result: providers.Refused, named: true, namedInARow: 99, records: 1}, settle, ""},
+		{"100 refused by name in a row", situation{result: providers.Refused, named: true, namedInARow: 100, records: 1}, settle, holdMisconfigured},
+		{"100 refused by name in one call", situation{result: providers.Partial, named: true, namedInARow: 100, records: 100}, settle, holdMisconfigured},
 
 		// What is the provider's problem holds it, in any stage, at once.
 		{"throttled", situation{result: providers.Throttled, records: 100}, holdOff, holdThrottled},
@@ -37,14 +39,13 @@ func TestDecide(t *testing.T) {
 		{"only this batch fails", situation{result: providers.Unavailable, records: 100, acceptedSince: true}, split, ""},
 		{"fails again after a hold that a probe ended", situation{result: providers.Unavailable, records: 100, heldBefore: true}, split, ""},
 		{"fails after a hold, time left", situation{result: providers.Unavailable, records: 100, heldBefore: true, retryTimeLeft: true}, again, ""},
-		{"alone fails again after a hold", situation{result: providers.Unavailable, records: 1, heldBefore: true, rounds: 7, maxRounds: most}, goBack, ""},
+		{"alone fails again after a hold", situation{result: providers.Unavailable, records: 1, heldBefore: true, outOfPatience: true}, goBack, ""},
 		{"a half fails", situation{result: providers.Unavailable, records: 50, suspect: true, retryTimeLeft: true}, split, ""},
 		{"a half fails, others accepted", situation{result: providers.Unavailable, records: 50, suspect: true, acceptedSince: true}, split, ""},
 		{"halves fail ten times in a row", situation{result: providers.Unavailable, records: 2, suspect: true, refusedInARow: 10}, holdOff, holdUnavailable},
-		{"alone fails, others accepted", situation{result: providers.Unavailable, records: 1, acceptedSince: true, maxRounds: most}, goBack, ""},
-		{"alone fails its seventh round", situation{result: providers.Unavailable, records: 1, acceptedSince: true, rounds: 6, maxRounds: most}, goBack, ""},
-		{"alone fails its eighth round", situation{result: providers.Unavailable, records: 1, acceptedSince: true, rounds: 7, maxRounds: most}, die, ""},
-		{"alone fails in a split, no evidence", situation{result: providers.Unavailable, records: 1, suspect: true, rounds: 7, maxRounds: most}, goBack, ""},
+		{"alone fails, others accepted", situation{result: providers.Unavailable, records: 1, acceptedSince: true}, goBack, ""},
+		{"alone fails for too many rounds and too long, others accepted", situation{result: providers.Unavailable, records: 1, acceptedSince: true, outOfPatience: true}, die, ""},
+		{"alone fails in a split, no evidence", situation{result: providers.Unavailable, records: 1, suspect: true, outOfPatience: true}, goBack, ""},
 
 		// Refused without a name: split, and death only with evidence.
 		{"whole batch refused", situation{result: providers.Refused, records: 100, refusedInARow: 1}, split, ""},
@@ -55,6 +56,16 @@ func TestDecide(t *testing.T) {
 		{"nine in a row", situation{result: providers.Refused, records: 50, suspect: true, refusedInARow: 9}, split, ""},
 		{"ten in a row", situation{result: providers.Refused, records: 50, suspect: true, refusedInARow: 10}, holdOff, holdMisconfigured},
 		{"ten in a row, alone, once accepted before", situation{result: providers.Refused, records: 1, suspect: true, acceptedSince: true, refusedInARow: 10}, holdOff, holdMisconfigured},
+
+		// Not in the provider's own form: nobody has refused the record.
+		{"a gateway's page", situation{result: providers.Refused, foreign: true, records: 1, refusedInARow: 1}, again, ""},
+		{"a gateway's page to a batch", situation{result: providers.Refused, foreign: true, records: 100, refusedInARow: 1}, again, ""},
+		{"a gateway's page again", situation{result: providers.Refused, foreign: true, repeated: true, records: 100, refusedInARow: 2}, split, ""},
+		{"a gateway's page, alone, no evidence", situation{result: providers.Refused, foreign: true, repeated: true, records: 1, refusedInARow: 2}, goBack, ""},
+		{"a gateway's page, alone, others accepted", situation{result: providers.Refused, foreign: true, suspect: true, records: 1, acceptedSince: true}, goBack, ""},
+		{"a gateway's page with 200, alone, others accepted", situation{result: providers.Ambiguous, foreign: true, suspect: true, records: 1, acceptedSince: true}, goBack, ""},
+		{"a gateway's page, alone, for too many rounds and too long", situation{result: providers.Refused, foreign: true, suspect: true, records: 1, acceptedSince: true, outOfPatience: true}, die, ""},
+		{"a gateway's page to ten calls in a row", situation{result: providers.Refused, foreign: true, suspect: true, records: 1, refusedInARow: 10, outOfPatience: true}, holdOff, holdMisconfigured},
 
 		// Ambiguous: once more, then as a refusal.
 		{"ambiguous", situation{result: providers.Ambiguous, records: 100, refusedInARow: 1}, again, ""},
@@ -73,14 +84,17 @@ func TestDecide(t *testing.T) {
 func TestProbeShowsLife(t *testing.T) {
 	t.Parallel()
 	for result, want := range map[providers.Result]bool{
-		providers.OK: true, providers.Partial: true, providers.Refused: false, providers.Ambiguous: false,
+		providers.OK: true, providers.Refused: false, providers.Ambiguous: false,
 		providers.Throttled: false, providers.Unauthorized: false, providers.Unavailable: false, providers.Misconfigured: false,
 	} {
-		if got := probeShowsLife(providers.Answer{Result: result}); got != want {
+		if got := probeShowsLife(providers.Answer{Result: result}, true); got != want {
 			t.Errorf("%s: %v, want %v", result, got, want)
 		}
 	}
-	if !probeShowsLife(providers.Answer{Result: providers.Refused, Refusals: []providers.Refusal{{Code: "http_400"}}}) {
-		t.Error("a record refused by name shows a working provider")
+	for _, result := range []providers.Result{providers.Refused, providers.Partial} {
+		named := providers.Answer{Result: result, Refusals: []providers.Refusal{{Code: "531"}}}
+		if !probeShowsLife(named, true) || probeShowsLife(named, false) {
+			t.Errorf("%s: a record refused by name shows a working provider when that is believed, and only then", result)
+		}
 	}
 }

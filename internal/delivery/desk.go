@@ -40,6 +40,7 @@ type Settings struct {
 	BatchWait       time.Duration // age of the first record at which a batch goes
 	RetryMaxElapsed time.Duration // for further calls in a call's place
 	MaxAttempts     int           // rounds a record may fail alone while others are accepted
+	MaxAttemptsAge  time.Duration // and the time it must have failed for, before it dies of that
 	EventMaxAge     time.Duration // after which the stream drops an event; 0: never
 }
 
@@ -49,6 +50,7 @@ type Desk struct {
 	name    string
 	metrics *metrics
 	summary summary
+	died    *obituaries
 
 	evidence      evidence
 	refusedInARow atomic.Int64
@@ -62,6 +64,7 @@ type Desk struct {
 	stop    context.Context // Run's
 	letters chan struct{}   // one place a letter being stored; full: senders wait
 	storing sync.WaitGroup
+	jam     jam          // letters cannot be stored: others may have the permits
 	warned  atomic.Int64 // when letters that cannot be stored were last spoken of, in ns
 }
 
@@ -86,12 +89,14 @@ func NewDesk(s Settings) *Desk {
 		metrics:  s.Metrics.of(s.Provider.Name()),
 		singles:  make(chan *item),
 		letters:  make(chan struct{}, maxLetters),
+		jam:      newJam(),
 		ramp:     newRamp(max(s.Senders, 1) * s.Calls),
 	}
 	d.Log = s.Log.With("provider", d.name)
 	if s.Permits != nil {
 		d.metrics.permitsCap.Set(float64(s.Senders))
 	}
+	d.died = newObituaries(d.Log)
 	return d
 }
 
@@ -113,7 +118,14 @@ func (d *Desk) Run(stop, work context.Context) {
 		<-stop.Done()
 		d.lot.close()
 	})
+	running.Go(func() { d.died.run(stop) })
 	running.Go(func() { d.countErased(stop) })
+	running.Go(func() { d.buryUnread(stop) })
+	running.Go(func() {
+		if err := d.Holds.Listen(stop, d.name, d.evidence.decree); err != nil && stop.Err() == nil {
+			d.Log.Warn("`worker resume` will not reach this pod", "err", err)
+		}
+	})
 	if d.Permits == nil {
 		running.Go(func() { (&sender{Desk: d, stop: stop, work: work}).run() })
 	} else {
@@ -123,6 +135,7 @@ func (d *Desk) Run(stop, work context.Context) {
 	}
 	running.Wait()
 	d.storing.Wait()
+	d.died.tell()
 }
 
 // Figures are what this desk has counted, and has open, now.

@@ -70,3 +70,30 @@ func TestEvidence(t *testing.T) {
 		})
 	}
 }
+
+// A row of refusals by name is believed up to its limit; an acceptance and an
+// operator's word begin it anew.
+func TestNamedRefusalsAreBelievedWhileFew(t *testing.T) {
+	t.Parallel()
+	e := &evidence{}
+	believed := func() (n int) {
+		for range 3 * namedLimit {
+			if e.believe() {
+				n++
+			}
+		}
+		return n
+	}
+	if n := believed(); n != namedLimit {
+		t.Errorf("%d in a row are believed, want %d", n, namedLimit)
+	}
+	e.noteAccepted(time.Now())
+	if n := believed(); n != namedLimit {
+		t.Errorf("%d after an acceptance, want %d", n, namedLimit)
+	}
+	before := time.Now()
+	e.decree()
+	if n := believed(); n != namedLimit || e.decreedAt().Before(before) {
+		t.Errorf("%d after an operator's word, want %d", n, namedLimit)
+	}
+}

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -19,17 +20,23 @@ const probeRetry = 250 * time.Millisecond
 
 // hold sets the provider aside for the whole fleet.
 func (d *Desk) hold(work context.Context, reason holdReason, answer providers.Answer) {
-	doubts := rowLimit
-	if reason == holdMisconfigured && answer.Result != providers.Misconfigured {
-		doubts = int(d.doubtsInARow.Load())
+	cause := fleet.Cause{Reason: string(reason), Detail: answer.Reason, Floor: answer.RetryAfter, Doubts: rowLimit}
+	hint := answer.Hint
+	switch {
+	case len(answer.Refusals) > 0:
+		cause.Named = true
+		cause.Detail = fmt.Sprintf("%d records in a row refused, none accepted: %s", namedLimit, answer.Refusals[0].Reason)
+		hint = "look at the account and its region; where the refusals are right: worker resume " + d.name + " --believe"
+	case reason == holdMisconfigured && answer.Result != providers.Misconfigured:
+		cause.Doubts = int(d.doubtsInARow.Load())
 	}
-	if !d.Holds.Begin(work, d.name, fleet.Cause{Reason: string(reason), Detail: answer.Reason, Floor: answer.RetryAfter, Doubts: doubts}) {
+	if !d.Holds.Begin(work, d.name, cause) {
 		return
 	}
 	d.metrics.holds[reason].Inc()
-	args := []any{"reason", string(reason), "detail", answer.Reason}
-	if answer.Hint != "" {
-		args = append(args, "hint", answer.Hint)
+	args := []any{"reason", string(reason), "detail", cause.Detail}
+	if hint != "" {
+		args = append(args, "hint", hint)
 	}
 	d.Log.Warn("provider held: events wait, none dies", args...)
 }
@@ -120,17 +127,33 @@ func (s *sender) probe(j *job, it *item, early bool) bool {
 		return false
 	}
 	it.probes++
+	before := s.evidence.namedInARow()
 	answer, made := s.call(segment{items: []*item{it}, trigger: triggerProbe})
 	var err error
 	switch {
 	case !made:
 		err = probe.Abandoned(context.WithoutCancel(s.work))
-	case probeShowsLife(answer):
+	case probeShowsLife(answer, !probe.Named() && before < namedLimit):
 		s.silent.Store(0)
 		err = probe.Succeeded(s.work)
 		j.drop(it)
-		s.settle(s.work, []*item{it}, answer)
-		s.Log.Info("provider answers again: hold ended", "held_for", probe.HeldFor().Round(time.Millisecond).String())
+		accused, _ := s.settle(s.work, []*item{it}, answer)
+		j.accused = append(j.accused, accused...)
+		if err == nil {
+			s.Log.Info("provider answers again: hold ended", "held_for", probe.HeldFor().Round(time.Millisecond).String())
+		}
+	case len(answer.Refusals) > 0:
+		s.silent.Store(0)
+		refusal := answer.Refusals[0]
+		err = probe.Failed(s.work, fleet.Cause{Reason: string(holdMisconfigured), Detail: refusal.Reason, Doubts: rowLimit, Named: true})
+		j.drop(it)
+		if it.replayed {
+			s.settle(s.work, []*item{it}, answer)
+		} else {
+			it.failNamed(refusal, answer.Status)
+			j.accused = append(j.accused, it)
+		}
+		s.Log.Info("probe refused by name: still held", "detail", refusal.Reason)
 	default:
 		if answer.Status == 0 {
 			s.silent.Add(1)

@@ -94,8 +94,11 @@ func (d *Desk) untilExpiry(it *item) time.Duration {
 }
 
 func (d *Desk) expire(work context.Context, it *item) {
-	d.die(work, it, death{code: codeExpired, reason: fmt.Sprintf("waited %s; the stream drops events after %s",
-		time.Since(it.message.Stored()).Round(time.Second), d.EventMaxAge)})
+	why := fmt.Sprintf("waited %s; the stream drops events after %s", time.Since(it.message.Stored()).Round(time.Second), d.EventMaxAge)
+	if it.answer.Reason != "" {
+		why += "; last: " + it.answer.Reason
+	}
+	d.die(work, it, death{code: codeExpired, reason: why, status: it.answer.Status})
 }
 
 // logPanic writes where it happened; the panic's own text may hold data.

@@ -20,17 +20,23 @@ type item struct {
 
 	alone     int       // times it failed alone: it is suspect itself
 	failedAt  time.Time // the last of them
+	failing   time.Time // the first of them
 	rounds    int       // of them, those since whose forerunner others were accepted
-	disbelief int       // refusals by name that were not believed yet
+	disbelief int       // refusals by name that were not believed yet: a call more may do
+	accused   int       // refusals by name that were not believed, of a provider that refuses everything
 	probes    int       // times it served as a probe
 	answer    providers.Answer
 }
 
+// longestDelay is for what fails for long: a part of a provider that is down
+// for an hour is not asked more often.
+const longestDelay = 5 * time.Minute
+
 // delay is how long it is set aside before its next call: short while it only
 // waits for evidence, growing when it keeps failing where others do not.
 func (it *item) delay() time.Duration {
-	if failed := it.rounds + it.disbelief; failed > 0 {
-		return time.Second << min(failed-1, 6)
+	if failed := it.rounds + it.disbelief + it.accused; failed > 0 {
+		return min(time.Second<<min(failed-1, 9), longestDelay)
 	}
 	return 500 * time.Millisecond << min(max(it.alone-1, 0), 2)
 }
@@ -40,7 +46,23 @@ func (it *item) failAlone(othersAccepted bool, answer providers.Answer) {
 	if othersAccepted {
 		it.rounds++
 	}
-	it.alone, it.failedAt, it.answer = it.alone+1, time.Now(), answer
+	now := time.Now()
+	if it.alone == 0 {
+		it.failing = now
+	}
+	it.alone, it.failedAt, it.answer = it.alone+1, now, answer
+}
+
+// outOfPatience is for a record that fails alone once more, while others are
+// accepted: it did so in that many rounds, this one included, and for so long.
+func (it *item) outOfPatience(rounds int, age time.Duration) bool {
+	return it.rounds+1 >= rounds && it.alone > 0 && time.Since(it.failing) >= age
+}
+
+// failNamed notes that it was refused by name, and that this is not believed.
+func (it *item) failNamed(refusal providers.Refusal, status int) {
+	it.accused++
+	it.failAlone(false, providers.Answer{Code: refusal.Code, Reason: refusal.Reason, Status: status})
 }
 
 // segment is a set of items that one call is made for.
@@ -57,7 +79,7 @@ type segment struct {
 // job is what a sender works on: one batch, and what became of it.
 type job struct {
 	stack    []segment // next on top: a split goes depth first
-	accused  []*item   // alone and refused, waiting for evidence
+	accused  []*item   // refused alone or by name, waiting for evidence
 	room     int       // of the batches that joined in a hold
 	bytes    int       // of all batches, as the room counts them
 	troubled bool

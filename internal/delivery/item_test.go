@@ -3,6 +3,10 @@ package delivery
 import (
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tokenrelay/tokenrelay/providers"
 )
 
 func TestJoinFillsUpAndKeepsAlone(t *testing.T) {
@@ -56,4 +60,33 @@ func TestJoinFillsUpAndKeepsAlone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A record that fails alone while others are accepted: after 8 rounds it is
+// asked less and less often, and only after 3 hours, too, it is given up.
+func TestPatience(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const rounds, age = 8, 3 * time.Hour
+		it, began, failed := &item{}, time.Now(), 0
+		for !it.outOfPatience(rounds, age) {
+			if failed++; failed > 100 {
+				t.Fatal("it never ends")
+			}
+			it.failAlone(true, providers.Answer{})
+			if d := it.delay(); d < time.Second || d > 5*time.Minute {
+				t.Fatalf("a delay of %s", d)
+			}
+			time.Sleep(it.delay())
+		}
+		if passed := time.Since(began); passed < age || passed > age+5*time.Minute || it.delay() != 5*time.Minute {
+			t.Errorf("given up after %s and %d failures, the last delay being %s", passed, failed, it.delay())
+		}
+		quick := &item{}
+		quick.failAlone(true, providers.Answer{})
+		time.Sleep(age)
+		if quick.outOfPatience(rounds, age) {
+			t.Error("one failure in three hours is enough")
+		}
+	})
 }

@@ -159,7 +159,14 @@ func (s *sender) carryOut(j *job, seg segment) bool {
 	alone := seg.items[0]
 	switch next {
 	case settle:
-		s.settle(s.work, seg.items, answer)
+		accused, open := s.settle(s.work, seg.items, answer)
+		j.accused = append(j.accused, accused...)
+		if len(open) > 0 {
+			j.push(segment{items: open, trigger: triggerSplit, suspect: true})
+		}
+		if reason != "" {
+			s.hold(s.work, reason, answer)
+		}
 	case again:
 		if !s.pause(seg.spacing.NextBackOff()) {
 			return false
@@ -193,6 +200,8 @@ func (d *Desk) situation(j *job, s segment, answer providers.Answer) situation {
 	return situation{
 		result:        answer.Result,
 		named:         len(answer.Refusals) > 0,
+		foreign:       answer.Foreign,
+		namedInARow:   d.evidence.namedInARow() + named(s.items, answer),
 		records:       len(s.items),
 		suspect:       s.suspect,
 		repeated:      s.made > 1,
@@ -200,18 +209,30 @@ func (d *Desk) situation(j *job, s segment, answer providers.Answer) situation {
 		acceptedSince: accepted,
 		heldBefore:    s.held,
 		refusedInARow: int(d.refusedInARow.Load()),
-		rounds:        s.items[0].rounds,
-		maxRounds:     d.MaxAttempts,
+		outOfPatience: s.items[0].outOfPatience(d.MaxAttempts, d.MaxAttemptsAge),
 	}
 }
 
 // judge lets the accused die for whom there is evidence now: another record
-// was accepted since they were refused alone.
+// was accepted since they were refused, or an operator says that the refusals
+// by name are right.
 func (d *Desk) judge(work context.Context, j *job) {
+	die := func(it *item) {
+		j.drop(it)
+		d.die(work, it, death{code: it.answer.Code, reason: it.answer.Reason, status: it.answer.Status})
+	}
 	for _, it := range slices.Clone(j.accused) {
 		if d.evidence.since(it.failedAt) {
-			j.drop(it)
-			d.die(work, it, death{code: it.answer.Code, reason: it.answer.Reason, status: it.answer.Status})
+			die(it)
+		}
+	}
+	decreed := d.evidence.decreedAt()
+	if decreed.IsZero() {
+		return
+	}
+	for _, it := range slices.Collect(j.left) {
+		if it.accused > 0 && it.failedAt.Before(decreed) {
+			die(it)
 		}
 	}
 }

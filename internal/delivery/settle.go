@@ -21,12 +21,15 @@ type death struct {
 
 // settle ends the records of an answered call: those it names die, or are
 // tried again when the provider's word is not believed yet; all others were
-// accepted.
-func (d *Desk) settle(work context.Context, items []*item, answer providers.Answer) {
+// accepted, unless the whole call was refused: then they are open. Those named
+// are accused only when the provider refuses everything.
+func (d *Desk) settle(work context.Context, items []*item, answer providers.Answer) (accused, open []*item) {
 	refusals := answer.Refusals
 	for i, it := range items {
 		if len(refusals) == 0 || refusals[0].Index != i {
-			if answer.Result != providers.Refused {
+			if answer.Result == providers.Refused {
+				open = append(open, it)
+			} else {
 				d.deliver(it)
 			}
 			continue
@@ -38,8 +41,35 @@ func (d *Desk) settle(work context.Context, items []*item, answer providers.Answ
 			d.park(it)
 			continue
 		}
+		if !d.believes(it, answer, len(items)) {
+			it.failNamed(refusal, answer.Status)
+			accused = append(accused, it)
+			continue
+		}
 		d.die(work, it, death{code: refusal.Code, reason: refusal.Reason, status: answer.Status})
 	}
+	return accused, open
+}
+
+// believes says whether a record dies of a refusal by name. An answer that
+// accepts others speaks for the provider, and a replay is an operator's
+// question: neither counts.
+func (d *Desk) believes(it *item, answer providers.Answer, records int) bool {
+	return it.replayed || acceptedOf(answer, records) > 0 || d.evidence.believe()
+}
+
+// named counts the records that an answer refuses by name and that would count
+// against the provider.
+func named(items []*item, answer providers.Answer) (n int) {
+	if acceptedOf(answer, len(items)) > 0 {
+		return 0
+	}
+	for _, refusal := range answer.Refusals {
+		if it := items[refusal.Index]; !it.replayed && it.disbelief >= refusal.Again {
+			n++
+		}
+	}
+	return n
 }
 
 func (d *Desk) deliver(it *item) {
@@ -62,9 +92,7 @@ func (d *Desk) skip(it *item) {
 // stored beside the sender, which goes on; when too many are waiting to be
 // stored the sender waits, too.
 func (d *Desk) die(work context.Context, it *item, why death) {
-	select {
-	case d.letters <- struct{}{}:
-	case <-work.Done():
+	if !d.placeForLetter(work) {
 		it.message.Nak(giveBackDelay)
 		return
 	}
@@ -76,7 +104,7 @@ func (d *Desk) die(work context.Context, it *item, why death) {
 		}
 		it.message.Ack()
 		d.metrics.died(why.code)
-		d.Log.Warn("event died", "code", dlq.Code(why.code), "reason", why.reason, "stream_seq", it.message.Seq())
+		d.died.add(why, it.message.Seq())
 		d.reply(it, outcomeDead, why)
 	})
 }

@@ -64,7 +64,7 @@ func TestOneRecordFailsWhileOthersAreAccepted(t *testing.T) {
 	} {
 		t.Run(c.provider+" "+c.code, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, "MAX_ATTEMPTS=2", "PROVIDERS="+c.provider)
+			w := newWorld(t, "MAX_ATTEMPTS=2", "MAX_ATTEMPTS_AGE=1ms", "PROVIDERS="+c.provider)
 			c.rule.Token = sandbox.Match{Is: "bad"}
 			w.fault(c.provider, c.rule)
 			p := w.start()

@@ -14,7 +14,7 @@ import (
 // dies only after MAX_ATTEMPTS rounds in which others were accepted.
 func TestRecordThatBreaksTheProvider(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, append(hundred, "PROVIDERS=clevertap", "MAX_ATTEMPTS=2")...)
+	w := newWorld(t, append(hundred, "PROVIDERS=clevertap", "MAX_ATTEMPTS=2", "MAX_ATTEMPTS_AGE=1ms")...)
 	w.fault(event.CleverTap, sandbox.Rule{Token: sandbox.Match{Is: "poison"}, Effect: sandbox.Status, Status: 503})
 	w.start()
 	batch := registrations(0, 100)

@@ -119,7 +119,7 @@ func TestSeveralUnnamedRecordsAreFound(t *testing.T) {
 	}
 }
 
-// What refuses everything, or is not CleverTap at all, kills nothing: the
+// What refuses everything, or is not the provider at all, kills nothing: the
 // provider is held until it is put right, and then everything is delivered.
 func TestRefusalOfEverythingKillsNothing(t *testing.T) {
 	t.Parallel()
@@ -139,6 +139,8 @@ func TestRefusalOfEverythingKillsNothing(t *testing.T) {
 		{"counts that do not add up", event.CleverTap, sandbox.Rule{Provider: event.CleverTap, Effect: sandbox.Miscount}, 100},
 		{"a proxy's 404", event.Courier, sandbox.Rule{Effect: sandbox.Status, Status: 404, Body: "<html>nothing here</html>"}, 40},
 		{"a proxy's 404 to one record", event.Courier, sandbox.Rule{Effect: sandbox.Status, Status: 404, Body: "<html>nothing here</html>"}, 1},
+		{"HTML with 200", event.Courier, sandbox.Rule{Effect: sandbox.HTML}, 40},
+		{"HTML with 200 to one record", event.Courier, sandbox.Rule{Effect: sandbox.HTML}, 1},
 		{"redirect", event.Courier, sandbox.Rule{Effect: sandbox.Redirect}, 40},
 	} {
 		t.Run(c.provider+" "+c.name, func(t *testing.T) {

@@ -21,8 +21,8 @@ func TestHoldAgainQuietsWhoWaits(t *testing.T) {
 	eventually(t, "held", func() bool { return w.hold(event.Courier).Reason == "unavailable" && w.report(event.Courier).Open == 0 })
 	w.fault(event.Courier, sandbox.Rule{Effect: sandbox.Latency, Delay: 50 * time.Millisecond}, sandbox.Rule{Effect: sandbox.Status, Status: 429, RetryAfter: time.Minute})
 	before := w.report(event.Courier).Calls
-	if resumed, err := app.Resume(t.Context(), config.NATS{URL: []string{w.broker.URL()}}, event.Courier); err != nil || !resumed {
-		t.Fatalf("resume: %v, %v", resumed, err)
+	if resumed, err := app.Resume(t.Context(), config.NATS{URL: []string{w.broker.URL()}}, event.Courier, false); err != nil || !resumed.Held {
+		t.Fatalf("resume: %+v, %v", resumed, err)
 	}
 	eventually(t, "held again", func() bool { return w.hold(event.Courier).Reason == "throttled" })
 	<-time.After(500 * time.Millisecond) // ten more calls would fit in
@@ -30,7 +30,7 @@ func TestHoldAgainQuietsWhoWaits(t *testing.T) {
 		t.Errorf("%d calls after the hold was ended, want the one that was answered 429", calls)
 	}
 	w.fault(event.Courier)
-	if _, err := app.Resume(t.Context(), config.NATS{URL: []string{w.broker.URL()}}, event.Courier); err != nil {
+	if _, err := app.Resume(t.Context(), config.NATS{URL: []string{w.broker.URL()}}, event.Courier, false); err != nil {
 		t.Fatal(err)
 	}
 	w.settled(event.Courier)

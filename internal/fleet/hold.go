@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -20,6 +19,7 @@ type Hold struct {
 	Until   time.Time `json:"until"`            // when the next probe may go
 	PauseMS int64     `json:"pause_ms"`         // Until as a length, so that no clocks need to agree
 	Doubts  int       `json:"doubts,omitzero"`  // different calls in a row that speak against the provider
+	Named   bool      `json:"named,omitzero"`   // it refuses every record by name: only an acceptance ends it
 	Step    int       `json:"step"`             // failed probes so far
 	Prober  string    `json:"prober,omitzero"`  // the pod that is probing now
 	Probing time.Time `json:"probing,omitzero"` // since when
@@ -31,6 +31,7 @@ type Cause struct {
 	Detail string        // one scrubbed line
 	Floor  time.Duration // the pause that the provider asked for; 0: none
 	Doubts int           // different calls in a row that speak against the provider
+	Named  bool          // records are refused by name, one after the other
 }
 
 // Holds begins, probes and ends holds over the whole fleet.
@@ -119,7 +120,7 @@ func (h *Holds) Begin(ctx context.Context, provider string, cause Cause) bool {
 	}
 	pause := h.schedule.Pause(0, cause.Floor)
 	now := time.Now()
-	hold := Hold{Reason: cause.Reason, Detail: cause.Detail, Doubts: cause.Doubts, Since: now.UTC(), Until: now.Add(pause).UTC(), PauseMS: pause.Milliseconds()}
+	hold := Hold{Reason: cause.Reason, Detail: cause.Detail, Doubts: cause.Doubts, Named: cause.Named, Since: now.UTC(), Until: now.Add(pause).UTC(), PauseMS: pause.Milliseconds()}
 	_, err := h.board.write(ctx, holdKey(provider), hold, revisionOf(rec.revision))
 	if s, ok := errors.AsType[*stale](err); ok {
 		if _, held := decodeHold(s.standing); held {
@@ -182,6 +183,7 @@ func (p *Probe) Succeeded(ctx context.Context) error {
 func (p *Probe) Failed(ctx context.Context, cause Cause) error {
 	hold := p.hold
 	hold.Reason, hold.Detail, hold.Doubts, hold.Step = cause.Reason, cause.Detail, cause.Doubts, hold.Step+1
+	hold.Named = hold.Named || cause.Named
 	pause := p.holds.schedule.Pause(hold.Step, cause.Floor)
 	hold.Until, hold.PauseMS = time.Now().Add(pause).UTC(), pause.Milliseconds()
 	hold.Prober, hold.Probing = "", time.Time{}
@@ -202,12 +204,7 @@ func (p *Probe) Abandoned(ctx context.Context) error {
 // what led to it has changed here. A probe that is under way may not know of the
 // change, so its end is waited for. It returns at once when there is no such hold.
 func (h *Holds) Hasten(ctx context.Context, provider, reason string) error {
-	h.mu.Lock()
-	if own, ok := h.local[provider]; ok && own.hold.Reason == reason {
-		own.ends = time.Now()
-		h.local[provider] = own
-	}
-	h.mu.Unlock()
+	h.hastenOwn(provider, reason)
 	for {
 		rec, changed := h.board.look(holdKey(provider))
 		hold, held := decodeHold(rec)
@@ -233,27 +230,26 @@ func (h *Holds) Hasten(ctx context.Context, provider, reason string) error {
 	}
 }
 
-// Resume ends a hold now, whoever probes. It reports whether there was one.
-func (h *Holds) Resume(ctx context.Context, provider string) (bool, error) {
-	for range 5 {
-		rec, _ := h.board.look(holdKey(provider))
-		if _, held := decodeHold(rec); !held {
-			return false, nil
-		}
-		_, err := h.board.write(ctx, holdKey(provider), nil, revisionOf(rec.revision))
-		if err == nil {
-			return true, nil
-		}
-		if _, ok := errors.AsType[*stale](err); !ok {
-			return false, err
-		}
+// hastenOwn is Hasten for a hold that only this pod keeps.
+func (h *Holds) hastenOwn(provider, reason string) {
+	h.mu.Lock()
+	own, standing := h.local[provider]
+	if standing = standing && own.hold.Reason == reason; standing {
+		own.ends = time.Now()
+		h.local[provider] = own
 	}
-	return false, fmt.Errorf("%s: the hold changed five times while it was to be ended; try again", holdKey(provider))
+	h.mu.Unlock()
+	if standing {
+		h.board.stir() // whoever waits looks at the end that it waits for
+	}
 }
 
 // Doubts is how many different calls in a row spoke against the provider when
 // the probe was won.
 func (p *Probe) Doubts() int { return p.hold.Doubts }
+
+// Named tells that the provider refuses every record by name.
+func (p *Probe) Named() bool { return p.hold.Named }
 
 // HeldFor is how long the episode has lasted.
 func (p *Probe) HeldFor() time.Duration { return time.Since(p.hold.Since) }

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -153,12 +154,61 @@ func TestResumeEndsAHoldNow(t *testing.T) {
 	a.holds.Begin(t.Context(), "courier", Cause{Reason: "misconfigured", Detail: "", Floor: time.Second})
 	eventually(t, "the operator sees it", func() bool { return operator.holds.State("courier").Held })
 	for _, want := range []bool{true, false} {
-		resumed, err := operator.holds.Resume(t.Context(), "courier")
-		if err != nil || resumed != want {
+		resumed, err := operator.holds.Resume(t.Context(), "courier", false)
+		if err != nil || resumed.Held != want {
 			t.Errorf("resume: %v, %v; want %v", resumed, err, want)
 		}
 	}
 	eventually(t, "the pod goes on", func() bool { return !a.holds.State("courier").Held })
+}
+
+// An operator's word reaches every pod, one that keeps a hold alone included.
+func TestResumeReachesEveryPod(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, long)
+	operator, _ := w.join("operator", 3)
+	if resumed, err := operator.holds.Resume(t.Context(), "courier", true); err != nil || resumed.Held || len(resumed.Pods) > 0 {
+		t.Errorf("with nobody there: %+v, %v", resumed, err)
+	}
+	believed := make(chan string, 2)
+	pods := map[string]*pod{}
+	for _, name := range []string{"a", "b"} {
+		p, _ := w.join(name, 3)
+		pods[name] = p
+		listening, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- p.holds.Listen(listening, "courier", func() { believed <- name }) }()
+		t.Cleanup(func() {
+			stop()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	alone := pods["a"].holds
+	alone.local["courier"] = localHold{hold: Hold{Reason: "unavailable"}, ends: time.Now().Add(time.Hour)}
+	changed := alone.State("courier").Changed
+	eventually(t, "both have heard", func() bool {
+		resumed, err := operator.holds.Resume(t.Context(), "courier", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(resumed.Pods)
+		return slices.Equal(resumed.Pods, []string{"a", "b"})
+	})
+	<-changed // who waits looks again
+	if alone.State("courier").Held {
+		t.Error("a pod still keeps a hold alone")
+	}
+	if len(believed) > 0 {
+		t.Errorf("%s believes unasked", <-believed)
+	}
+	if _, err := operator.holds.Resume(t.Context(), "courier", true); err != nil {
+		t.Fatal(err)
+	}
+	if first, second := <-believed, <-believed; first == second {
+		t.Errorf("only %s believes", first)
+	}
 }
 
 // Without the bucket a pod is quiet by itself, for one pause.
@@ -239,5 +289,28 @@ func TestHasten(t *testing.T) {
 	}
 	if err := w.win(b).Succeeded(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Whoever waits in a pod that keeps a hold alone goes on, too.
+func TestHastenAHoldOfThisPodAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, long)
+	a, _ := w.join("a", 3)
+	a.holds.schedule = Schedule{Min: time.Hour, Max: time.Hour}
+	a.nc.Close()
+	a.holds.Begin(t.Context(), "courier", Cause{Reason: "unauthorized"})
+	state := a.holds.State("courier")
+	if !state.Held {
+		t.Fatal("not held")
+	}
+	if err := a.holds.Hasten(t.Context(), "courier", "unauthorized"); err != nil {
+		t.Fatal(err)
+	}
+	if !isClosed(state.Changed) {
+		t.Error("whoever waits is not told")
+	}
+	if _, won := a.holds.TryProbe(t.Context(), "courier", false); won || a.holds.State("courier").Held {
+		t.Error("still held")
 	}
 }

@@ -123,7 +123,8 @@ func (w *Watch) Resume(ctx context.Context, provider string) (bool, error) {
 	case <-ctx.Done():
 		return false, fmt.Errorf("bucket %s: no answer: %w", consumer.FleetBucket, context.Cause(ctx))
 	}
-	return w.holds.Resume(ctx, provider)
+	resumed, err := w.holds.Resume(ctx, provider, false)
+	return resumed.Held, err
 }
 
 // tell lets a new snapshot be made soon.

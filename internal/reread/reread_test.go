@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -95,6 +96,44 @@ func TestValueBehindASwappedLink(t *testing.T) {
 	if err := v.Reread(); err != nil || v.Get() != "two" {
 		t.Errorf("%q, %v; want two", v.Get(), err)
 	}
+}
+
+// A pipe, as a shell makes it of a command, is read once: there is nothing to
+// read again, and nobody may ever write to what takes a file's place.
+func TestValueFromAPipe(t *testing.T) {
+	t.Parallel()
+	full, empty := pipe(t, "one"), pipe(t, "")
+	v := open(t, full)
+	if err := v.Reread(); err != nil || v.Get() != "one" {
+		t.Errorf("%q, %v; want one", v.Get(), err)
+	}
+	path := filepath.Join(t.TempDir(), "word")
+	write(t, path, "two")
+	v = open(t, path)
+	if err := errors.Join(os.Remove(path), os.Symlink(empty, path)); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Reread(); err == nil || !strings.Contains(err.Error(), "cannot be read: a pipe by now") || v.Get() != "two" {
+		t.Errorf("%q, %v; want two", v.Get(), err)
+	}
+}
+
+// pipe is the path of one with text in it. One without text stays open to be
+// written to.
+func pipe(t *testing.T, text string) string {
+	t.Helper()
+	from, to, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { from.Close(); to.Close() })
+	if text != "" {
+		if _, err := to.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+		to.Close()
+	}
+	return fmt.Sprintf("/dev/fd/%d", from.Fd())
 }
 
 func TestWatch(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,7 @@ type Value[T any] struct {
 	variables []string // that name the files, in the order of paths
 	paths     []string
 	parse     func(contents [][]byte) (T, error)
+	once      bool // a pipe is among the files: it can be read once
 	current   atomic.Pointer[T]
 
 	mu      sync.Mutex
@@ -41,7 +43,22 @@ type Value[T any] struct {
 // line in the log.
 func Open[T any](variables, paths []string, parse func(contents [][]byte) (T, error)) (*Value[T], error) {
 	v := &Value[T]{variables: variables, paths: paths, parse: parse}
-	if err := v.Reread(); err != nil {
+	contents, err := v.read(Read)
+	if err != nil {
+		return nil, err
+	}
+	return v.open(contents)
+}
+
+// Opened is Open for a file whose content was read just now.
+func Opened[T any](variable, path string, content []byte, parse func(contents [][]byte) (T, error)) (*Value[T], error) {
+	v := &Value[T]{variables: []string{variable}, paths: []string{path}, parse: parse}
+	return v.open([][]byte{content})
+}
+
+func (v *Value[T]) open(contents [][]byte) (*Value[T], error) {
+	v.once = slices.ContainsFunc(v.paths, isPipe)
+	if err := v.take(contents); err != nil {
 		return nil, err
 	}
 	return v, nil
@@ -62,17 +79,38 @@ func (v *Value[T]) Version() int {
 func (v *Value[T]) Reread() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.once {
+		return nil
+	}
+	contents, err := v.read(func(path string) ([]byte, error) {
+		if isPipe(path) { // it was a file; nobody may ever write to this
+			return nil, errors.New("a pipe by now")
+		}
+		return Read(path)
+	})
+	if err != nil {
+		return err
+	}
+	return v.take(contents)
+}
+
+func (v *Value[T]) read(one func(path string) ([]byte, error)) ([][]byte, error) {
 	var err error
 	contents := make([][]byte, len(v.paths))
 	var problems Problems
 	for i, path := range v.paths {
-		if contents[i], err = read(path); err != nil {
+		if contents[i], err = one(path); err != nil {
 			problems = append(problems, Problem{v.variables[i], path, fmt.Errorf("cannot be read: %w", err)})
 		}
 	}
 	if problems != nil {
-		return problems
+		return nil, problems
 	}
+	return contents, nil
+}
+
+// take puts contents to use that are not in use yet.
+func (v *Value[T]) take(contents [][]byte) error {
 	digest := digestOf(contents)
 	if v.current.Load() != nil && digest == v.taken {
 		return nil
@@ -124,9 +162,16 @@ func digestOf(contents [][]byte) [sha256.Size]byte {
 	return sha256.Sum256(all.Bytes())
 }
 
-// read is a file whole. The error is without the path, which the line has
+// isPipe tells what is no file that could be read again: a process substitution
+// of a shell, standard input, a named pipe.
+func isPipe(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
+}
+
+// Read is a file whole. The error is without the path, which the line has
 // already.
-func read(path string) ([]byte, error) {
+func Read(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, cause(err)

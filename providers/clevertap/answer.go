@@ -32,12 +32,16 @@ func (c *Client) call(ctx context.Context, u *url.URL, records []providers.Recor
 	defer c.http.Free(&reply)
 
 	if reply.Status < 200 || reply.Status > 299 || !reply.Whole() {
-		return c.http.Judge(&reply, words(reply.Body), records)
+		said, own := words(reply.Body)
+		return c.http.Judge(&reply, said, own, records)
 	}
 	refused, problem := read(reply.Body, records)
 	switch {
 	case problem != "":
-		return c.http.Ambiguous(&reply, problem, records)
+		answer := c.http.Ambiguous(&reply, problem, records)
+		_, own := words(reply.Body)
+		answer.Foreign = !own
+		return answer
 	case len(refused) == 0:
 		return providers.Answer{Result: providers.OK, Status: reply.Status}
 	}
@@ -101,13 +105,15 @@ func read(body []byte, records []providers.Record) (refused []refusal, problem s
 	return nil, "the answer's status is none of success, partial and fail"
 }
 
-// words is what a refusal of the whole call says.
-func words(body []byte) string {
+// words is what a refusal of the whole call says. own tells whether it is
+// CleverTap, and not a gateway before it, that says it: all its answers have a
+// status.
+func words(body []byte) (said string, own bool) {
 	var r reply
 	if err := json.Unmarshal(body, &r, jsontext.AllowInvalidUTF8(true)); err != nil {
-		return ""
+		return "", false
 	}
-	return text(r.Error)
+	return text(r.Error), r.Status != ""
 }
 
 // name turns refusals into the providers' vocabulary.

@@ -62,7 +62,7 @@ func TestConformance(t *testing.T) {
 			w.WriteHeader(status)
 			json.NewEncoder(w).Encode(map[string]any{"status": "fail", "error": words, "code": status})
 		},
-		Judge: func(status int) providers.Result {
+		Judge: func(status int, _ string) providers.Result {
 			switch {
 			case status < 300:
 				return providers.Ambiguous
@@ -77,8 +77,7 @@ func TestConformance(t *testing.T) {
 			}
 			return providers.Refused
 		},
-		BrokenSuccess: providers.Unavailable,
-		Parallel:      15,
+		Parallel: 15,
 	})
 }
 

@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 
@@ -13,8 +14,9 @@ import (
 
 // Call puts the one record's token.
 //
-// Any 2xx is an acceptance, whatever the body: Courier documents 204 without
-// one, and its own SDKs take 200 and 202 too.
+// A 2xx is an acceptance when its body is empty or JSON: Courier documents 204
+// without one, and its own SDKs take 200 and 202 too. Any other body is that of
+// a proxy or a portal, which has stored nothing.
 func (c *Client) Call(ctx context.Context, records []providers.Record) providers.Answer {
 	if len(records) != 1 {
 		return c.http.Misuse(len(records), 1)
@@ -22,12 +24,15 @@ func (c *Client) Call(ctx context.Context, records []providers.Record) providers
 	reply := c.http.Do(ctx, call.Below(c.base, records[0].Path), records)
 	defer c.http.Free(&reply)
 
-	if reply.Status >= 200 && reply.Status <= 299 {
-		return providers.Answer{Result: providers.OK, Status: reply.Status}
+	if reply.Status >= 200 && reply.Status <= 299 && reply.Whole() {
+		if isEmptyOrJSON(reply.Body) {
+			return providers.Answer{Result: providers.OK, Status: reply.Status}
+		}
+		return c.http.Stranger(&reply, records)
 	}
 	e := readError(reply.Body)
-	answer := c.http.Judge(&reply, e.words(), records)
-	if answer.Result == providers.Refused && e.isCouriers() {
+	answer := c.http.Judge(&reply, e.words(), e.isCouriers(), records)
+	if answer.Result == providers.Refused && !answer.Foreign {
 		answer.Hint = ""
 		answer.Refusals = []providers.Refusal{{
 			Code:   answer.Code,
@@ -36,6 +41,11 @@ func (c *Client) Call(ctx context.Context, records []providers.Record) providers
 		}}
 	}
 	return answer
+}
+
+func isEmptyOrJSON(body []byte) bool {
+	body = bytes.TrimSpace(body)
+	return len(body) == 0 || jsontext.Value(body).IsValid(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 }
 
 // again: a conflict with a change under way may be over at the next call.

@@ -219,8 +219,11 @@ func TestAnswers(t *testing.T) {
 	unnamed := func(status int, reason string) providers.Answer {
 		return providers.Answer{
 			Result: providers.Refused, Status: status, Code: fmt.Sprintf("http_%d", status), Reason: reason,
-			Hint: elsewhere,
+			Hint: elsewhere, Foreign: true,
 		}
+	}
+	strange := func(status int, reason string) providers.Answer {
+		return providers.Answer{Result: providers.Misconfigured, Status: status, Code: "unavailable", Reason: reason, Hint: elsewhere}
 	}
 	for name, c := range map[string]struct {
 		status int
@@ -229,7 +232,12 @@ func TestAnswers(t *testing.T) {
 	}{
 		"no content":   {204, "", providers.Answer{Result: providers.OK, Status: 204}},
 		"ok":           {200, couriers, providers.Answer{Result: providers.OK, Status: 200}},
-		"accepted":     {202, "<html>", providers.Answer{Result: providers.OK, Status: 202}},
+		"accepted":     {202, " {} ", providers.Answer{Result: providers.OK, Status: 202}},
+		"a word":       {200, `"ok"`, providers.Answer{Result: providers.OK, Status: 200}},
+		"blank":        {200, "\r\n", providers.Answer{Result: providers.OK, Status: 200}},
+		"a portal":     {202, "<html><title>Airport WiFi</title>", strange(202, `Courier: HTTP 202: not Courier's answer: an HTML page titled "Airport WiFi"`)},
+		"a bare text":  {200, "Welcome, tok-A", strange(200, "Courier: HTTP 200: not Courier's answer: Welcome, [redacted]")},
+		"half a JSON":  {200, `{"a":`, strange(200, "Courier: HTTP 200: not Courier's answer")},
 		"bad request":  {400, couriers, named(400, 0)},
 		"not found":    {404, couriers, named(404, 0)},
 		"not allowed":  {405, couriers, named(405, 0)},

@@ -127,7 +127,7 @@ func testBrokenAnswers(t *testing.T, s Subject) {
 		status int
 		code   string
 	}{
-		"success":     {"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{\"status\":\"succ", s.BrokenSuccess, 200, codeOf(200)},
+		"success":     {"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{\"status\":\"succ", providers.Unavailable, 200, codeOf(200)},
 		"refusal":     {"HTTP/1.1 400 Bad Request\r\nContent-Length: 900\r\n\r\n{\"message\":\"bro", providers.Unavailable, 400, codeOf(400)},
 		"bad chunk":   {"HTTP/1.1 400 Bad Request\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", providers.Unavailable, 400, codeOf(400)},
 		"credentials": {"HTTP/1.1 401 Unauthorized\r\nContent-Length: 900\r\n\r\n{", providers.Unauthorized, 401, codeOf(401)},

@@ -41,9 +41,7 @@ type Subject struct {
 	// Error answers with status and, in the provider's own format, words.
 	Error func(w http.ResponseWriter, status int, words string)
 	// Judge is the result of a status whose body is not the provider's.
-	Judge func(status int) providers.Result
-	// BrokenSuccess is the result of a 200 whose body breaks off.
-	BrokenSuccess providers.Result
+	Judge func(status int, body string) providers.Result
 	// Parallel is how many calls keep their connection.
 	Parallel int
 }

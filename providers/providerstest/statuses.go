@@ -62,22 +62,23 @@ func testEveryStatus(t *testing.T, s Subject) {
 			url, requests := serve(t, func(w http.ResponseWriter, r *http.Request) {
 				io.Copy(io.Discard, r.Body)
 				w.WriteHeader(status)
-				if status != http.StatusNoContent && status != http.StatusNotModified {
-					io.WriteString(w, body.text)
-				}
+				io.WriteString(w, seen(status, body.text))
 			})
 			p := s.start(t, url)
 			for status = 200; status <= 599; status++ {
 				before := requests.Load()
 				a := s.call(t, p)
 				code := codeOf(status)
-				switch expected := s.Judge(status); expected {
+				switch expected := s.Judge(status, seen(status, body.text)); expected {
 				case providers.OK:
 					want(t, a, expected, status, "")
 				case providers.Ambiguous:
 					want(t, a, expected, status, "ambiguous_response")
 				default:
 					want(t, a, expected, status, code)
+				}
+				if blames := a.Result == providers.Refused || a.Result == providers.Ambiguous; a.Foreign != blames {
+					t.Errorf("status %d: whose answer it is: %+v", status, a)
 				}
 				if len(a.Refusals) > 0 {
 					t.Errorf("status %d: a record was blamed: %+v", status, a)
@@ -91,6 +92,14 @@ func testEveryStatus(t *testing.T, s Subject) {
 			}
 		})
 	}
+}
+
+// seen is what of a body can be sent with a status.
+func seen(status int, body string) string {
+	if status == http.StatusNoContent || status == http.StatusNotModified {
+		return ""
+	}
+	return body
 }
 
 func testRetryAfter(t *testing.T, s Subject) {

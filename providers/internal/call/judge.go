@@ -19,8 +19,9 @@ const (
 
 // Judge gives the answer that follows from the status alone, for every reply
 // that the provider itself does not judge by its body. text is what the body
-// says in the provider's own format, empty when it has none.
-func (c *Client) Judge(r *Reply, text string, records []providers.Record) providers.Answer {
+// says in the provider's own format, empty when it has none; own tells whether
+// it is in that format.
+func (c *Client) Judge(r *Reply, text string, own bool, records []providers.Record) providers.Answer {
 	a := providers.Answer{
 		Status:     r.Status,
 		Code:       Code(r.Status),
@@ -39,6 +40,7 @@ func (c *Client) Judge(r *Reply, text string, records []providers.Record) provid
 		a.Result, why = providers.Unavailable, theirs
 	default:
 		a.Result, why = providers.Refused, elsewhere
+		a.Foreign = !own
 	}
 
 	head := c.Head(r.Status)
@@ -65,6 +67,17 @@ func (c *Client) Ambiguous(r *Reply, problem string, records []providers.Record)
 		Status: r.Status,
 		Code:   CodeAmbiguous,
 		Reason: c.Scrubber(records).Line(c.Head(r.Status)+": "+problem, page(r.Body)),
+		Hint:   c.hint(elsewhere),
+	}
+}
+
+// Stranger is the answer to a reply that cannot be the provider's.
+func (c *Client) Stranger(r *Reply, records []providers.Record) providers.Answer {
+	return providers.Answer{
+		Result: providers.Misconfigured,
+		Status: r.Status,
+		Code:   CodeUnavailable,
+		Reason: c.Scrubber(records).Line(c.Head(r.Status)+": not "+c.settings.Provider+"'s answer", page(r.Body)),
 		Hint:   c.hint(elsewhere),
 	}
 }
