@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -62,7 +63,7 @@ func TestHealthOfTheOtherServers(t *testing.T) {
 		eventually(t, command+" says where it is", func() bool { return len(served.stdout.with(asked.says)) == 1 })
 		_, address, _ := strings.Cut(served.stdout.with(asked.says)[0], "http://")
 		address, _, _ = strings.Cut(strings.TrimRight(address, "/"), ",")
-		ask := append(asked.ask, address)
+		ask := slices.Concat(asked.ask, []string{address})
 		if done := runCommand(t, command, nil, ask...); done.code != 0 || done.stdout != "ok\n" {
 			t.Errorf("%s %q: exit %d, %q %q", command, ask, done.code, done.stdout, done.stderr)
 		}
