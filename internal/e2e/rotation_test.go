@@ -136,15 +136,19 @@ func TestTheFormerKeysLastCall(t *testing.T) {
 	for _, r := range rotations() {
 		t.Run(r.provider, func(t *testing.T) {
 			t.Parallel()
-			// The call outlasts the time until the file is looked at again.
-			w := newWorld(t, "PROVIDERS="+r.provider, "HOLD_MIN=1h", "HOLD_MAX=1h", "HTTP_TIMEOUT=15s", "PERMIT_LEASE=31s")
+			w := newWorld(t, "PROVIDERS="+r.provider, "HOLD_MIN=1h", "HOLD_MAX=1h")
 			file := w.secret(r.variable, r.former)
-			p := w.start()
+			p, hangup := w.prepare(), make(chan os.Signal)
+			p.worker.RereadAt(hangup)
+			if err := p.worker.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 			r.demand(w, "rotated-secret")
 			w.fault(r.provider, sandbox.Rule{Effect: sandbox.Hang})
 			w.put(registration(1))
 			eventually(t, "a call is open", func() bool { return w.report(r.provider).Open == 1 })
 			file.put("rotated-secret")
+			hangup <- syscall.SIGHUP // at once, for the call has its own time-out
 			eventually(t, "the worker has the new key", func() bool { return len(p.log.with("a file has changed and is in use")) == 1 })
 			w.fault(r.provider)
 			w.settled(r.provider)
