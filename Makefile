@@ -4,7 +4,7 @@
 
 GO       ?= go
 # One test of a package that hangs must not take the others' time.
-TIMEOUT  ?= 8m
+TIMEOUT  ?= 12m
 FUZZTIME ?= 20s
 SAMPLE   ?= 6000
 # What --version says; empty where git does not know.
