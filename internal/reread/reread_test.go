@@ -170,6 +170,7 @@ func TestWatch(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { w.Run(ctx); close(ended) }()
+		synctest.Wait() // a look beside a write could find half of it
 		later := func(text string) {
 			write(t, path, text)
 			time.Sleep(time.Minute)
