@@ -84,10 +84,7 @@ func TestManualsRequestsAreAnswered(t *testing.T) {
 	}
 	w := start(t, sandbox.Settings{})
 	for _, request := range found {
-		body := ""
-		if request[2] == "/sandbox/rules" {
-			body = "[]"
-		}
+		body := map[string]string{"/sandbox/rules": "[]", "/sandbox/credentials": `{"courier_api_key":"another"}`}[request[2]]
 		if r := w.control(request[1], request[2]+"?provider=courier", body); r.status >= http.StatusBadRequest {
 			t.Errorf("%s %s: got %d %s", request[1], request[2], r.status, r.body)
 		}

@@ -115,11 +115,12 @@ func TestImportKilledAndRunAgain(t *testing.T) {
 	}
 }
 
-// forget waits until the stream has forgotten every message id it has seen.
+// forget waits until the stream has forgotten every message id it has seen. The
+// import itself publishes on another subject.
 func (w *world) forget(t *testing.T) {
 	t.Helper()
 	known := func(id string) bool {
-		m := nats.NewMsg("tokens.registered.probe")
+		m := nats.NewMsg("tokens.registered.courier")
 		m.Header.Set(jetstream.MsgIDHeader, id)
 		ack, err := w.JS.PublishMsg(bounded(t), m)
 		if err != nil {
@@ -130,7 +131,7 @@ func (w *world) forget(t *testing.T) {
 	id := fmt.Sprint("probe ", w.count(t))
 	known(id) // stored now, and so forgotten last
 	until(t, "the ids are forgotten", func() bool { return !known(id) })
-	if err := w.stream.Purge(bounded(t), jetstream.WithPurgeSubject("tokens.registered.probe")); err != nil {
+	if err := w.stream.Purge(bounded(t), jetstream.WithPurgeSubject("tokens.registered.courier")); err != nil {
 		t.Fatal(err)
 	}
 }

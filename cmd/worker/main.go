@@ -73,15 +73,15 @@ func (c *runCommand) Run(ctx context.Context, std streams) error {
 	return worker.Run(ctx)
 }
 
-// bound lets the garbage collector run half as often while the heap is small,
-// and as often as it takes to keep the process near 40 MiB, unless GOGC or
-// GOMEMLIMIT say otherwise.
+// bound lets the garbage collector run less often while the heap is small, and as
+// often as it takes to keep the process near 40 MiB, unless GOGC or GOMEMLIMIT
+// say otherwise.
 func bound(env []string) {
 	given := func(name string) bool {
 		return slices.ContainsFunc(env, func(entry string) bool { return strings.HasPrefix(entry, name+"=") })
 	}
 	if !given("GOGC") {
-		debug.SetGCPercent(200)
+		debug.SetGCPercent(150)
 	}
 	if !given("GOMEMLIMIT") {
 		debug.SetMemoryLimit(32 << 20)

@@ -21,6 +21,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
+
+	"github.com/tokenrelay/tokenrelay/deploy/helm"
 )
 
 // What each case is there for: so that none of them is about nothing.
@@ -289,6 +291,30 @@ func TestNetworkPolicyLetsOutWhatIsNeeded(t *testing.T) {
 			if len(n.Spec.PolicyTypes) != 2 || n.Spec.Ingress[0].Ports[0].Port.StrVal != "http" {
 				t.Errorf("%s: %+v", n.Name, n.Spec)
 			}
+		}
+	}
+}
+
+// What a person reads after an installation.
+func TestNotes(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string][]string{
+		"default":    {"WARNING: no provider has credentials", "exec deploy/relay-tokenrelay-worker -- /worker check"},
+		"both":       {"relay-tokenrelay-worker delivers to clevertap and courier, with 2 pods", "port-forward svc/relay-tokenrelay-console 8090:80", "http://localhost:8090"},
+		"fleet":      {"relay-tokenrelay-courier-worker delivers to courier, with 2 to 20 pods (keda)", "relay-tokenrelay-worker delivers to clevertap, with 3 pods"},
+		"everything": {"https://localhost:8090"},
+	} {
+		release, err := helm.Render(cases(t)[name])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range want {
+			if !strings.Contains(release.Notes, text) {
+				t.Errorf("the notes of %s lack %q:\n%s", name, text, release.Notes)
+			}
+		}
+		if warns := strings.Contains(release.Notes, "WARNING"); warns != (name == "default") {
+			t.Errorf("the notes of %s warn: %t", name, warns)
 		}
 	}
 }

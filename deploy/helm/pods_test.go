@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nkeys"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -80,8 +81,18 @@ func contents(t *testing.T) map[string]string {
 		}
 		return string(text)
 	}
+	user, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, err := user.Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	credentials := "-----BEGIN NATS USER JWT-----\ne30.e30.e30\n------END NATS USER JWT------\n" +
+		"-----BEGIN USER NKEY SEED-----\n" + string(seed) + "\n------END USER NKEY SEED------\n"
 	return map[string]string{
-		"nats/nats.creds": "credentials", "nats/nkey.seed": "seed", "nats/password": "hunter2",
+		"nats/nats.creds": credentials, "nats/nkey.seed": string(seed), "nats/password": "hunter2",
 		"nats/ca.crt": read(cert), "nats/tls.crt": read(cert), "nats/tls.key": read(key),
 		"clevertap/passcode": "passcode", "courier/api-key": "api-key",
 		"console/password": "swordfish", "console/tls.crt": read(cert), "console/tls.key": read(key),

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
@@ -41,9 +43,11 @@ nats: {url: %q}
 config: {CLEVERTAP_BASE_URL: %q, COURIER_BASE_URL: %q, CLEVERTAP_BATCH_WAIT: 10ms}
 worker: {port: %d}
 console: {port: %d, tls: {existingSecret: relay-console-tls}}
+podMonitor: {enabled: true}
 `, broker.URL(), providers.CleverTapURL(), providers.CourierURL(), freePort(t), freePort(t))
 	running := map[string]*process{}
-	deployments := all[*appsv1.Deployment](objects(t, cases(t)["both"], here))
+	release := objects(t, cases(t)["both"], here)
+	deployments := all[*appsv1.Deployment](release)
 	// A console ends, and is started again, until a worker has made the streams.
 	slices.SortFunc(deployments, func(a, b *appsv1.Deployment) int { return -strings.Compare(ours(a).Name, ours(b).Name) })
 	for _, d := range deployments {
@@ -57,8 +61,13 @@ console: {port: %d, tls: {existingSecret: relay-console-tls}}
 					t.Fatalf("%s ended: %s", name, running[name].output.String())
 				default:
 				}
-				return answered(url)
+				return answer(url) != ""
 			})
+		}
+		for _, monitor := range all[*monitoringv1.PodMonitor](release) {
+			if url := fmt.Sprintf("http://127.0.0.1:%d%s", ours(d).Ports[0].ContainerPort, monitor.Spec.PodMetricsEndpoints[0].Path); name == "worker" && !strings.Contains(answer(url), "tokenrelay_build_info") {
+				t.Errorf("%s has no metrics", url)
+			}
 		}
 	}
 	if len(running) != 2 {
@@ -95,15 +104,20 @@ func freePort(t *testing.T) int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-// answered is a probe as a kubelet does it: any certificate will do.
-func answered(url string) bool {
+// answer asks as a kubelet does: any certificate will do. It is empty unless
+// all is well.
+func answer(url string) string {
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
 	response, err := client.Get(url)
 	if err != nil {
-		return false
+		return ""
 	}
 	defer response.Body.Close()
-	return response.StatusCode == http.StatusOK
+	text, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		return ""
+	}
+	return string(text)
 }
 
 // process is a command of this project that runs beside the test.

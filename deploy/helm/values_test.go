@@ -176,6 +176,13 @@ func TestConfigIsTheCommands(t *testing.T) {
 			}
 		}
 	}
+	for _, of := range documented(t) {
+		for _, v := range config.Variables(&commands{}) {
+			if of.name == "config."+v.Name && of.given == "" && !strings.Contains(of.said, "`"+v.Default+"`") && v.Default != "" {
+				t.Errorf("values.yaml does not say that %s is %s by default", v.Name, v.Default)
+			}
+		}
+	}
 	for name := range defaults.Config {
 		t.Errorf("config.%s is no variable of the worker", name)
 	}

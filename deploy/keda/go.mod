@@ -9,7 +9,7 @@ require (
 	github.com/nats-io/nats.go v1.55.0
 	github.com/nats-io/nkeys v0.4.16
 	github.com/tokenrelay/tokenrelay v0.0.0
-	github.com/tokenrelay/tokenrelay/deploy v0.0.0
+	github.com/tokenrelay/tokenrelay/deploy/helm v0.0.0
 	k8s.io/api v0.37.2
 	sigs.k8s.io/yaml v1.6.0
 )
@@ -318,7 +318,7 @@ require (
 
 replace (
 	github.com/tokenrelay/tokenrelay => ../../
-	github.com/tokenrelay/tokenrelay/deploy => ../
+	github.com/tokenrelay/tokenrelay/deploy/helm => ../helm
 )
 
 // Newer ones, which our workers have, answer with one more value than KEDA

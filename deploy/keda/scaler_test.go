@@ -83,8 +83,7 @@ func TestPlainAccount(t *testing.T) {
 	b := newBacklog(t, 1, s.ClientURL())
 	courier := scaler(t, at("plain:8222"))
 	agrees(t, courier, b, "courier", events) // what is in hand waits, too
-	b.settle(t, "courier")
-	agrees(t, courier, b, "courier", events-1)
+	agrees(t, courier, b, "courier", b.settle(t, "courier"))
 	clevertap := scaler(t, at("plain:8222"), "{clevertap: {accountID: a, existingSecret: c}, courier: {existingSecret: ''}}")
 	agrees(t, clevertap, b, "clevertap", events)
 }
@@ -213,10 +212,10 @@ func followsTheLeader(t *testing.T, servers []*server.Server, endpoints ...strin
 		now := leader(t, b)
 		return now != "" && now != led
 	})
-	b.settle(t, "courier")
+	left := b.settle(t, "courier")
 	for endpoint, s := range asked {
 		t.Log("asking", endpoint, "again")
-		agrees(t, s, b, "courier", events-1)
+		agrees(t, s, b, "courier", left)
 	}
 }
 

@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring v0.95.2
-	github.com/tokenrelay/tokenrelay/deploy v0.0.0
+	github.com/tokenrelay/tokenrelay/deploy/helm v0.0.0
 	go.etcd.io/etcd/server/v3 v3.7.0
 	k8s.io/apiextensions-apiserver v0.37.2
 	k8s.io/apimachinery v0.37.2
@@ -180,7 +180,7 @@ require (
 
 replace (
 	github.com/tokenrelay/tokenrelay => ../../
-	github.com/tokenrelay/tokenrelay/deploy => ../
+	github.com/tokenrelay/tokenrelay/deploy/helm => ../helm
 )
 
 // Kubernetes' own go.mod leads to folders that are not in its module.

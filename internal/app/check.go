@@ -184,6 +184,9 @@ func (c *checker) cleverTap(ctx context.Context) Finding {
 		waiting, cancel := context.WithTimeout(ctx, c.settings.Delivery.PermitLease+checkTimeout)
 		defer cancel()
 		permit, err := c.permits().Borrow(waiting)
+		if err != nil && waiting.Err() == nil {
+			return broken("%s: no permit can be taken, so that no worker can call: %v", event.CleverTap, err)
+		}
 		if err != nil {
 			return warned("%s: not asked, no permit for the call came free within %s", event.CleverTap, c.settings.Delivery.PermitLease+checkTimeout)
 		}

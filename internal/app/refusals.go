@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/tokenrelay/tokenrelay/internal/config"
 	"github.com/tokenrelay/tokenrelay/internal/rights"
 )
 
@@ -20,8 +21,8 @@ func endsQuestions(r rights.Right) bool {
 		strings.HasPrefix(r.Subject, "$JS.API.") && !strings.HasPrefix(r.Subject, "$JS.API.CONSUMER.MSG.NEXT.")
 }
 
-// Pauses between two lines about the same right: a refused publish is refused
-// again at every try.
+// Pauses between two lines about the same: what is refused is refused again at
+// every try.
 const (
 	firstReminder   = 5 * time.Second
 	longestReminder = time.Minute
@@ -35,9 +36,9 @@ type refusals struct {
 
 	mu        sync.Mutex
 	questions map[*question]struct{}
-	reminders map[rights.Right]reminder
-	deaf      *rights.Refusal // of the inbox: said once a connection, and then no answer comes any more
-	inbox     *nats.Conn      // whose it is
+	reminders map[string]reminder // by what is refused
+	deaf      *rights.Refusal     // of the inbox: said once a connection, and then no answer comes any more
+	inbox     *nats.Conn          // whose it is
 }
 
 type question struct{ end context.CancelCauseFunc }
@@ -48,7 +49,7 @@ type reminder struct {
 }
 
 func newRefusals(log *slog.Logger) *refusals {
-	return &refusals{log: log, questions: map[*question]struct{}{}, reminders: map[rights.Right]reminder{}}
+	return &refusals{log: log, questions: map[*question]struct{}{}, reminders: map[string]reminder{}}
 }
 
 // option lets a new connection be heard.
@@ -57,14 +58,21 @@ func (r *refusals) option() nats.Option {
 }
 
 // hear takes an error that a connection was told of. It reports whether the
-// error was about a right; who asks is told then, or the log, ever less often.
+// error was about a right, or about the user; who asks is told then, or the log,
+// ever less often.
 func (r *refusals) hear(conn *nats.Conn, err error) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if config.RefusesUser(err) {
+		if r.due("the user") {
+			r.log.Warn("NATS refuses the user; the client tries again, with what the files of its credentials say then", "err", err)
+		}
+		return true
+	}
 	refused := rights.RefusalOf(err)
 	if refused == nil {
 		return false
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if strings.HasPrefix(refused.Subject, "_INBOX.") {
 		r.deaf, r.inbox = refused, conn
 	}
@@ -74,11 +82,21 @@ func (r *refusals) hear(conn *nats.Conn, err error) bool {
 		}
 		return true
 	}
-	if now := time.Now(); now.After(r.reminders[refused.Right].next) {
-		pause := max(firstReminder, min(2*r.reminders[refused.Right].pause, longestReminder))
-		r.reminders[refused.Right] = reminder{now.Add(pause), pause}
+	if r.due(refused.String()) {
 		r.log.Warn("NATS refuses", "err", refused)
 	}
+	return true
+}
+
+// due reports whether it is time for a line about a refusal; the caller holds
+// the lock.
+func (r *refusals) due(what string) bool {
+	last, now := r.reminders[what], time.Now()
+	if !now.After(last.next) {
+		return false
+	}
+	pause := max(firstReminder, min(2*last.pause, longestReminder))
+	r.reminders[what] = reminder{now.Add(pause), pause}
 	return true
 }
 

@@ -65,17 +65,25 @@ func (c *lineCounter) Write(p []byte) (int, error) {
 // Each of an hour's refusals, one a second, is no line of its own.
 func TestRemindersGrowRare(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var count lineCounter
-		r := newRefusals(slog.New(slog.NewTextHandler(&count, nil)))
-		for i := range 3600 {
-			if !r.hear(nil, violation("Publish", fmt.Sprintf("$JS.ACK.TOKENS.courier.1.%d.1.1.0", i))) {
-				t.Fatal("no refusal")
-			}
-			time.Sleep(time.Second)
-		}
-		if count.lines < 10 || count.lines > 65 {
-			t.Errorf("%d lines about one right in an hour, want one a minute", count.lines)
-		}
-	})
+	for name, refusal := range map[string]func(i int) error{
+		"a right":  func(i int) error { return violation("Publish", fmt.Sprintf("$JS.ACK.TOKENS.courier.1.%d.1.1.0", i)) },
+		"the user": func(int) error { return nats.ErrAuthorization },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var count lineCounter
+				r := newRefusals(slog.New(slog.NewTextHandler(&count, nil)))
+				for i := range 3600 {
+					if !r.hear(nil, refusal(i)) {
+						t.Fatal("no refusal")
+					}
+					time.Sleep(time.Second)
+				}
+				if count.lines < 10 || count.lines > 65 {
+					t.Errorf("%d lines about it in an hour, want one a minute", count.lines)
+				}
+			})
+		})
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/cenkalti/backoff/v4"
+
 	"github.com/tokenrelay/tokenrelay/event"
 	"github.com/tokenrelay/tokenrelay/internal/config"
 	"github.com/tokenrelay/tokenrelay/internal/fleet"
@@ -39,9 +41,13 @@ func (w *Worker) tryAgain(ctx context.Context, provider string, holds *fleet.Hol
 			timer.Stop()
 			return
 		}
-		if err := holds.Hasten(ctx, provider, string(providers.Unauthorized)); err != nil && ctx.Err() == nil {
-			w.log.Warn("the next probe of a held provider could not be hastened", "provider", provider, "err", err)
-		}
+		spacing := backoff.NewExponentialBackOff(backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
+		_ = backoff.RetryNotify( // it ends with ctx only
+			func() error { return holds.Hasten(ctx, provider, string(providers.Unauthorized)) },
+			backoff.WithContext(spacing, ctx),
+			func(err error, _ time.Duration) {
+				w.log.Debug("the next probe of a held provider is not hastened yet", "provider", provider, "err", err)
+			})
 	}
 }
 

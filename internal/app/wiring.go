@@ -68,6 +68,12 @@ func (w *Worker) deskSettings(helping context.Context, name string, s delivery.S
 	if name == event.CleverTap {
 		clever := w.settings.Providers.CleverTap
 		s.Permits, s.Senders, s.Calls = newPermits(w.board, w.self, w.settings, w.log), clever.MaxConcurrent, 1
+		w.readiness.SetTrouble(func() string {
+			if err := s.Permits.Unable(); err != nil {
+				return fmt.Sprintf("%s: no permit can be taken: %v", name, err)
+			}
+			return ""
+		})
 		w.helpers.Go(func() {
 			if err := s.Permits.Lend(helping); err != nil {
 				w.log.Warn("permits cannot be lent to commands", "err", err)

@@ -115,6 +115,13 @@ func (w *Worker) Start(ctx context.Context) error {
 	}
 	w.log.Info("worker starts", "pod", w.self, "providers", w.settings.Providers.Names, "http", w.server.Addr(), "version", build.Read().Version)
 
+	helping, endHelpers := context.WithCancel(context.WithoutCancel(ctx))
+	w.endHelpers = endHelpers
+	for _, file := range w.settings.NATS.Files() {
+		w.files.Add(file, nil) // the connection asks for it
+	}
+	w.helpers.Go(func() { w.files.Run(helping) })
+
 	conn, err := w.settings.NATS.Await(ctx, "tokenrelay worker "+w.self, w.log,
 		nats.ReconnectHandler(ops.CountReconnects(w.registry)),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
@@ -146,8 +153,6 @@ func (w *Worker) Start(ctx context.Context) error {
 		w.log.Warn(finding.String())
 	}
 
-	helping, endHelpers := context.WithCancel(context.WithoutCancel(ctx))
-	w.endHelpers = endHelpers
 	holds, err := w.openFleet(ctx, helping, js, waiting)
 	if err != nil {
 		return err
@@ -185,10 +190,6 @@ func (w *Worker) Start(ctx context.Context) error {
 	fleetFigures := ops.NewFigures(ops.FiguresOptions{Sources: sources, Log: w.log})
 	w.registry.MustRegister(fleetFigures)
 	w.helpers.Go(func() { fleetFigures.Run(helping) })
-	for _, file := range w.settings.NATS.Files() {
-		w.files.Add(file, nil) // the connection asks for it
-	}
-	w.helpers.Go(func() { w.files.Run(helping) })
 	w.helpers.Go(func() { w.announcer.Run(helping, conn, w.counted) })
 	w.readiness.SetStarted()
 	w.log.Info("worker is ready", "pod", w.self)

@@ -14,7 +14,7 @@ import (
 // The goals of DESIGN 1.8.
 const (
 	cpuGoal    = 1.5 // times the loop's CPU a token
-	memoryGoal = 40  // MiB at the most
+	memoryGoal = 30  // MiB at the most
 )
 
 // figures are what one delivery of the backlog cost.

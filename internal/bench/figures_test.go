@@ -35,8 +35,8 @@ func TestVerdicts(t *testing.T) {
 	}{
 		"cpu met":        {cpuVerdict("courier", cost(150, 0), cost(100, 0)), true, "courier: CPU a token is 1.50 ×"},
 		"cpu missed":     {cpuVerdict("courier", cost(151, 0), cost(100, 0)), false, "courier: CPU a token is 1.51 ×"},
-		"memory met":     {memoryVerdict(cost(1, 40<<10-1)), true, "backlog of 500 events is 40.0 MiB"},
-		"memory missed":  {memoryVerdict(cost(1, 40<<10)), false, "backlog of 500 events is 40.0 MiB"},
+		"memory met":     {memoryVerdict(cost(1, 30<<10-1)), true, "backlog of 500 events is 30.0 MiB"},
+		"memory missed":  {memoryVerdict(cost(1, 30<<10)), false, "backlog of 500 events is 30.0 MiB"},
 		"memory unknown": {memoryVerdict(cost(1, 0)), false, "could not be read"},
 	} {
 		if test.verdict.met != test.met || !strings.Contains(test.verdict.text, test.text) {

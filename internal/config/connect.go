@@ -144,12 +144,18 @@ func (n *NATS) explain(err error, failures []failure) error {
 	switch {
 	case errors.Is(err, io.EOF):
 		line += "closed the connection at once; is it a NATS server?"
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
+	case RefusesUser(err):
 		line += strings.TrimPrefix(err.Error(), "nats: ") + "; look at NATS_USER, NATS_PASSWORD, NATS_CREDS and NATS_NKEY_FILE"
 	default:
 		line += strings.TrimPrefix(err.Error(), "nats: ")
 	}
 	return &unreachable{line: line, err: err}
+}
+
+// RefusesUser tells an error of a connection that speaks against its credentials.
+func RefusesUser(err error) bool {
+	return slices.ContainsFunc([]error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired},
+		func(refusal error) bool { return errors.Is(err, refusal) })
 }
 
 // unreachable is a broker that could not be connected to.

@@ -50,6 +50,7 @@ type Desk struct {
 	name    string
 	metrics *metrics
 	summary summary
+	died    *obituaries
 
 	evidence      evidence
 	refusedInARow atomic.Int64
@@ -63,6 +64,7 @@ type Desk struct {
 	stop    context.Context // Run's
 	letters chan struct{}   // one place a letter being stored; full: senders wait
 	storing sync.WaitGroup
+	jam     jam          // letters cannot be stored: others may have the permits
 	warned  atomic.Int64 // when letters that cannot be stored were last spoken of, in ns
 }
 
@@ -87,12 +89,14 @@ func NewDesk(s Settings) *Desk {
 		metrics:  s.Metrics.of(s.Provider.Name()),
 		singles:  make(chan *item),
 		letters:  make(chan struct{}, maxLetters),
+		jam:      newJam(),
 		ramp:     newRamp(max(s.Senders, 1) * s.Calls),
 	}
 	d.Log = s.Log.With("provider", d.name)
 	if s.Permits != nil {
 		d.metrics.permitsCap.Set(float64(s.Senders))
 	}
+	d.died = newObituaries(d.Log)
 	return d
 }
 
@@ -114,6 +118,7 @@ func (d *Desk) Run(stop, work context.Context) {
 		<-stop.Done()
 		d.lot.close()
 	})
+	running.Go(func() { d.died.run(stop) })
 	running.Go(func() { d.countErased(stop) })
 	running.Go(func() { d.buryUnread(stop) })
 	running.Go(func() {
@@ -130,6 +135,7 @@ func (d *Desk) Run(stop, work context.Context) {
 	}
 	running.Wait()
 	d.storing.Wait()
+	d.died.tell()
 }
 
 // Figures are what this desk has counted, and has open, now.

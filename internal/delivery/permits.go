@@ -7,9 +7,11 @@ import (
 
 // sendWithPermits takes a permit first and pulls only then, so that no pod
 // hoards what it cannot send. A permit is kept while there is work and while
-// there is none, until it is lost, asked for, or the desk stops.
+// there is none, until it is lost, asked for, of no use since letters cannot be
+// stored, or the desk stops.
 func (d *Desk) sendWithPermits(stop, work context.Context) {
 	for {
+		d.awaitPlace(stop)
 		permit, err := d.Permits.Take(stop)
 		if err != nil {
 			return
@@ -20,6 +22,7 @@ func (d *Desk) sendWithPermits(stop, work context.Context) {
 			select {
 			case <-permit.Lost():
 			case <-permit.Wanted():
+			case <-d.jam.on():
 			case <-sending.Done():
 			}
 			end()

@@ -92,9 +92,7 @@ func (d *Desk) skip(it *item) {
 // stored beside the sender, which goes on; when too many are waiting to be
 // stored the sender waits, too.
 func (d *Desk) die(work context.Context, it *item, why death) {
-	select {
-	case d.letters <- struct{}{}:
-	case <-work.Done():
+	if !d.placeForLetter(work) {
 		it.message.Nak(giveBackDelay)
 		return
 	}
@@ -106,13 +104,9 @@ func (d *Desk) die(work context.Context, it *item, why death) {
 		}
 		it.message.Ack()
 		d.metrics.died(why.code)
-		d.logDeath(why, it.message.Seq())
+		d.died.add(why, it.message.Seq())
 		d.reply(it, outcomeDead, why)
 	})
-}
-
-func (d *Desk) logDeath(why death, seq uint64) {
-	d.Log.Warn("event died", "code", dlq.Code(why.code), "reason", why.reason, "stream_seq", seq)
 }
 
 // store tries until the letter is confirmed. After a stop it tries no more

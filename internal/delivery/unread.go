@@ -27,7 +27,7 @@ func (d *Desk) buryUnread(stop context.Context) {
 			return err
 		}
 		d.metrics.died(why.code)
-		d.logDeath(why, u.Seq)
+		d.died.add(why, u.Seq)
 		return nil
 	}
 	spacing := backoff.NewExponentialBackOff(backoff.WithInitialInterval(time.Second),

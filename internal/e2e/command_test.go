@@ -1,8 +1,8 @@
 package e2e_test
 
 import (
-	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -21,13 +21,7 @@ func TestEveryCommandTellsItsVersion(t *testing.T) {
 // A health check that runs beside the worker asks where the worker listens.
 func TestHealth(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := "HTTP_ADDR=" + listener.Addr().String()
-	_ = listener.Close()
-	if done := runWorker(t, []string{closed}, "health"); done.code != 1 || len(done.lines()) != 1 || !strings.Contains(done.stderr, "connection refused") {
+	if done := runWorker(t, []string{"HTTP_ADDR=" + nobody}, "health"); done.code != 1 || len(done.lines()) != 1 || !strings.Contains(done.stderr, "connection refused") {
 		t.Errorf("nobody there: exit %d, %q", done.code, done.stderr)
 	}
 	if done := runWorker(t, []string{"HTTP_ADDR=8080"}, "health"); done.code != 2 || !strings.Contains(done.stderr, "HTTP_ADDR") {
@@ -35,7 +29,7 @@ func TestHealth(t *testing.T) {
 	}
 
 	// Without a broker it lives and is not ready.
-	pod := startWorker(t, []string{"NATS_URL=nats://" + listener.Addr().String(), "COURIER_API_KEY=k", "HTTP_ADDR=127.0.0.1:0"}, "run")
+	pod := startWorker(t, []string{"NATS_URL=nats://" + nobody, "COURIER_API_KEY=k", "HTTP_ADDR=127.0.0.1:0"}, "run")
 	eventually(t, "it listens", func() bool { return len(pod.stderr.with("worker starts")) == 1 })
 	there := []string{"HTTP_ADDR=" + pod.address()}
 	if done := runWorker(t, there, "health"); done.code != 0 || done.stdout != "ok\n" {
@@ -62,7 +56,7 @@ func TestHealthOfTheOtherServers(t *testing.T) {
 		eventually(t, command+" says where it is", func() bool { return len(served.stdout.with(asked.says)) == 1 })
 		_, address, _ := strings.Cut(served.stdout.with(asked.says)[0], "http://")
 		address, _, _ = strings.Cut(strings.TrimRight(address, "/"), ",")
-		ask := append(asked.ask, address)
+		ask := slices.Concat(asked.ask, []string{address})
 		if done := runCommand(t, command, nil, ask...); done.code != 0 || done.stdout != "ok\n" {
 			t.Errorf("%s %q: exit %d, %q %q", command, ask, done.code, done.stdout, done.stderr)
 		}

@@ -29,8 +29,16 @@ func TestGatewayThatAnswersSomeCallsKillsNothing(t *testing.T) {
 			w := newWorld(t, "PROVIDERS="+c.provider, "CLEVERTAP_BATCH_SIZE=10")
 			c.rule.Provider = c.provider
 			w.fault(c.provider, c.rule)
-			w.start()
+			p := w.start()
 			w.put(registrations(0, 300)...)
+			eventually(t, "most are delivered", func() bool { return w.report(c.provider).Accepted >= 270 })
+			w.noLetters()
+			// What has bad luck waits longer each time: it is given back for the next pod.
+			w.fault(c.provider)
+			if err := p.stop(); err != nil {
+				t.Fatal(err)
+			}
+			w.start()
 			w.settled(c.provider)
 			w.noLetters()
 			w.delivered(c.provider, tokens(0, 300)...)

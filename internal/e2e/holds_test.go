@@ -82,6 +82,7 @@ func outages() []outage {
 type readiness struct {
 	Ready bool     `json:"ready"`
 	Why   []string `json:"why_not"`
+	Note  string   `json:"note"`
 	Holds []struct {
 		Provider string `json:"provider"`
 		Reason   string `json:"reason"`

@@ -23,6 +23,10 @@ import (
 // patience is how long a condition may take on a busy machine.
 const patience = 30 * time.Second
 
+// nobody is an address at which nobody listens: a port that was closed a moment ago
+// may be another test's by now.
+const nobody = "127.0.0.1:1"
+
 // world is a broker, a fake of each provider, and what a worker would be told.
 type world struct {
 	t         testing.TB

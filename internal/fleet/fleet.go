@@ -154,6 +154,13 @@ func (b *Board) wake() {
 	b.changed = make(chan struct{})
 }
 
+// stir wakes whoever waits for a change though no record has changed.
+func (b *Board) stir() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.wake()
+}
+
 // look returns a key's record and a channel that is closed at the next change
 // of any key.
 func (b *Board) look(key string) (record, <-chan struct{}) {

@@ -204,12 +204,7 @@ func (p *Probe) Abandoned(ctx context.Context) error {
 // what led to it has changed here. A probe that is under way may not know of the
 // change, so its end is waited for. It returns at once when there is no such hold.
 func (h *Holds) Hasten(ctx context.Context, provider, reason string) error {
-	h.mu.Lock()
-	if own, ok := h.local[provider]; ok && own.hold.Reason == reason {
-		own.ends = time.Now()
-		h.local[provider] = own
-	}
-	h.mu.Unlock()
+	h.hastenOwn(provider, reason)
 	for {
 		rec, changed := h.board.look(holdKey(provider))
 		hold, held := decodeHold(rec)
@@ -232,6 +227,20 @@ func (h *Holds) Hasten(ctx context.Context, provider, reason string) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+	}
+}
+
+// hastenOwn is Hasten for a hold that only this pod keeps.
+func (h *Holds) hastenOwn(provider, reason string) {
+	h.mu.Lock()
+	own, standing := h.local[provider]
+	if standing = standing && own.hold.Reason == reason; standing {
+		own.ends = time.Now()
+		h.local[provider] = own
+	}
+	h.mu.Unlock()
+	if standing {
+		h.board.stir() // whoever waits looks at the end that it waits for
 	}
 }
 

@@ -291,3 +291,26 @@ func TestHasten(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Whoever waits in a pod that keeps a hold alone goes on, too.
+func TestHastenAHoldOfThisPodAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, long)
+	a, _ := w.join("a", 3)
+	a.holds.schedule = Schedule{Min: time.Hour, Max: time.Hour}
+	a.nc.Close()
+	a.holds.Begin(t.Context(), "courier", Cause{Reason: "unauthorized"})
+	state := a.holds.State("courier")
+	if !state.Held {
+		t.Fatal("not held")
+	}
+	if err := a.holds.Hasten(t.Context(), "courier", "unauthorized"); err != nil {
+		t.Fatal(err)
+	}
+	if !isClosed(state.Changed) {
+		t.Error("whoever waits is not told")
+	}
+	if _, won := a.holds.TryProbe(t.Context(), "courier", false); won || a.holds.State("courier").Held {
+		t.Error("still held")
+	}
+}

@@ -56,7 +56,7 @@ const maxCap = 15
 const askEvery = time.Second
 
 // Borrow takes a permit for a command: a free one, or one that a pod lends. It
-// is given back like any other.
+// is given back like any other. It does not wait where none can be taken.
 func (p *Permits) Borrow(ctx context.Context) (*Permit, error) {
 	asking, stop := context.WithCancel(ctx)
 	var asked sync.WaitGroup
@@ -69,7 +69,7 @@ func (p *Permits) Borrow(ctx context.Context) (*Permit, error) {
 			p.ask(asking)
 		}
 	})
-	return p.take(ctx, fillsToBorrow)
+	return p.take(ctx, fillsToBorrow, func(err error) error { return err })
 }
 
 // fillsToBorrow: a borrower knows little of the fleet's cap, and leaves again.

@@ -49,6 +49,7 @@ type Permits struct {
 	mu     sync.Mutex
 	held   map[int]*Permit
 	barred time.Time // no taking before: a permit was lost while a call may have been open
+	unable error     // why none can be taken, since troubleAfter; nil: they can
 }
 
 // NewPermits takes nothing yet.
@@ -94,28 +95,75 @@ func takeableAt(rec record, self string) time.Time {
 // Take waits for a permit, the lowest number first; the error is ctx's.
 // Waiting costs nothing but the watch. The permit renews itself until it is
 // given back or lost.
-func (p *Permits) Take(ctx context.Context) (*Permit, error) { return p.take(ctx, p.Cap) }
+func (p *Permits) Take(ctx context.Context) (*Permit, error) {
+	return p.take(ctx, p.Cap, func(err error) error {
+		p.noteUnable(err)
+		return nil
+	})
+}
 
-func (p *Permits) take(ctx context.Context, fills int) (*Permit, error) {
+// troubleAfter is how long no permit could be asked for before somebody hears
+// of it: a change of leaders passes by itself.
+const troubleAfter = 5 * time.Second
+
+// take is Take for both kinds of takers. unable is told when the asking itself
+// has failed for a while; its error ends the matter.
+func (p *Permits) take(ctx context.Context, fills int, unable func(error) error) (*Permit, error) {
 	select {
 	case p.turn <- struct{}{}:
 		defer func() { <-p.turn }()
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+	var failing time.Time
 	for {
 		permit, err := p.step(ctx, fills)
+		if err == nil {
+			failing = time.Time{}
+			p.noteUnable(nil)
+		}
 		if permit != nil {
 			return permit, nil
 		}
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if err != nil {
-			p.Log.Debug("permit not taken", "err", err)
-			_ = waitFor(ctx, nil, 100*time.Millisecond)
+		if err == nil {
+			continue
 		}
+		p.Log.Debug("permit not taken", "err", err)
+		if failing.IsZero() {
+			failing = time.Now()
+		}
+		if time.Since(failing) >= troubleAfter {
+			if err := unable(err); err != nil {
+				return nil, err
+			}
+		}
+		_ = waitFor(ctx, nil, 100*time.Millisecond)
 	}
+}
+
+// noteUnable keeps why no permit can be taken, and says it once; nil: they can.
+func (p *Permits) noteUnable(err error) {
+	p.mu.Lock()
+	was := p.unable
+	p.unable = err
+	p.mu.Unlock()
+	switch {
+	case was == nil && err != nil:
+		p.Log.Warn("no permit can be taken: this pod makes no calls", "provider", p.Provider, "err", err)
+	case was != nil && err == nil:
+		p.Log.Info("permits can be taken again", "provider", p.Provider)
+	}
+}
+
+// Unable is why this pod cannot take permits, as it is for a while now; nil
+// when it can, or just waits for one.
+func (p *Permits) Unable() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.unable
 }
 
 // step does what is next towards a permit: it waits, puts a missing record in

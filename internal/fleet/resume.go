@@ -136,9 +136,7 @@ func (h *Holds) endOwn(provider string) bool {
 	delete(h.local, provider)
 	h.mu.Unlock()
 	if held {
-		h.board.mu.Lock()
-		h.board.wake() // who waits looks again
-		h.board.mu.Unlock()
+		h.board.stir()
 	}
 	return held
 }

@@ -20,6 +20,7 @@ type State struct {
 	Ready bool     `json:"ready"`
 	Why   []string `json:"why_not,omitempty"` // empty when ready
 	Holds []Hold   `json:"holds"`
+	Note  string   `json:"note,omitempty"` // what keeps the pod from a part of its work; it is ready for the rest
 }
 
 // Readiness gathers whether this pod should be counted on. Its zero value is
@@ -31,6 +32,7 @@ type Readiness struct {
 	waiting   string
 	connected func() bool
 	holds     func() []Hold
+	trouble   func() string
 }
 
 // SetStarted says that everything is set up and events are being pulled.
@@ -50,6 +52,10 @@ func (r *Readiness) SetNATS(connected func() bool) { r.set(func() { r.connected 
 // SetHolds hands in how to ask for the holds there are.
 func (r *Readiness) SetHolds(holds func() []Hold) { r.set(func() { r.holds = holds }) }
 
+// SetTrouble hands in how to ask what keeps the pod from a part of its work;
+// empty: nothing.
+func (r *Readiness) SetTrouble(trouble func() string) { r.set(func() { r.trouble = trouble }) }
+
 func (r *Readiness) set(change func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -59,13 +65,16 @@ func (r *Readiness) set(change func()) {
 // State asks for everything now.
 func (r *Readiness) State() State {
 	r.mu.Lock()
-	started, draining, waiting, connected, holds := r.started, r.draining, r.waiting, r.connected, r.holds
+	started, draining, waiting, connected, holds, trouble := r.started, r.draining, r.waiting, r.connected, r.holds, r.trouble
 	r.mu.Unlock()
 
 	// Outside the lock: what is asked may ask back.
 	state := State{Holds: []Hold{}}
 	if holds != nil {
 		state.Holds = append(state.Holds, holds()...)
+	}
+	if trouble != nil {
+		state.Note = trouble()
 	}
 	switch {
 	case started:

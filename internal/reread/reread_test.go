@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,20 +138,39 @@ func pipe(t *testing.T, text string) string {
 	return fmt.Sprintf("/dev/fd/%d", from.Fd())
 }
 
+// journal is a log that is read while it is written.
+type journal struct {
+	mu    sync.Mutex
+	lines bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.lines.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.lines.String()
+}
+
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "word")
 	write(t, path, "hunter1")
 	synctest.Test(t, func(t *testing.T) {
 		v := open(t, path)
-		var log bytes.Buffer
-		told := 0
+		var log journal
+		var told atomic.Int64
 		hangup := make(chan os.Signal)
 		w := &reread.Watch{Log: slog.New(slog.NewTextHandler(&log, nil)), Signals: hangup}
-		w.Add(v, func() { told++ })
+		w.Add(v, func() { told.Add(1) })
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { w.Run(ctx); close(ended) }()
+		synctest.Wait() // a look beside a write could find half of it
 		later := func(text string) {
 			write(t, path, text)
 			time.Sleep(time.Minute)
@@ -158,16 +179,16 @@ func TestWatch(t *testing.T) {
 		lines := func(part string) int { return strings.Count(log.String(), part) }
 
 		later("hunter2")
-		if told != 1 || v.Get() != "hunter2" || lines("a file has changed and is in use") != 1 {
-			t.Errorf("changed: told %d times, %q\n%s", told, v.Get(), &log)
+		if told.Load() != 1 || v.Get() != "hunter2" || lines("a file has changed and is in use") != 1 {
+			t.Errorf("changed: told %d times, %q\n%s", told.Load(), v.Get(), log.String())
 		}
 		later("no word")
-		if told != 1 || v.Get() != "hunter2" || lines("level=WARN") != 1 {
-			t.Errorf("wrong for a minute: told %d times, %q\n%s", told, v.Get(), &log)
+		if told.Load() != 1 || v.Get() != "hunter2" || lines("level=WARN") != 1 {
+			t.Errorf("wrong for a minute: told %d times, %q\n%s", told.Load(), v.Get(), log.String())
 		}
 		later("hunter2")
-		if told != 1 || lines("a file can be used again") != 1 {
-			t.Errorf("right again: told %d times\n%s", told, &log)
+		if told.Load() != 1 || lines("a file can be used again") != 1 {
+			t.Errorf("right again: told %d times\n%s", told.Load(), log.String())
 		}
 		write(t, path, "hunter3")
 		if err := v.Reread(); err != nil { // by who uses it
@@ -175,11 +196,11 @@ func TestWatch(t *testing.T) {
 		}
 		hangup <- os.Interrupt
 		synctest.Wait()
-		if told != 2 || lines("SIGHUP") != 1 {
-			t.Errorf("after the signal: told %d times\n%s", told, &log)
+		if told.Load() != 2 || lines("SIGHUP") != 1 {
+			t.Errorf("after the signal: told %d times\n%s", told.Load(), log.String())
 		}
 		if strings.Contains(log.String(), "hunter") {
-			t.Errorf("the log shows a secret:\n%s", &log)
+			t.Errorf("the log shows a secret:\n%s", log.String())
 		}
 		cancel()
 		<-ended

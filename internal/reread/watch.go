@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -20,10 +21,12 @@ type Source interface {
 }
 
 // Watch reads sources again, every five seconds and when it is told to. Its
-// fields and Add are for before Run.
+// fields are for before Run.
 type Watch struct {
 	Log     *slog.Logger
 	Signals <-chan os.Signal // each says: now; nil: none
+
+	mu      sync.Mutex
 	sources []watched
 }
 
@@ -37,6 +40,8 @@ type watched struct {
 // Add watches a source. changed, which may be nil, is called in Run after the
 // source has changed.
 func (w *Watch) Add(source Source, changed func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.sources = append(w.sources, watched{Source: source, changed: changed, version: source.Version()})
 }
 
@@ -58,6 +63,8 @@ func (w *Watch) Run(ctx context.Context) {
 
 // look tells each change, and a file that is wrong once.
 func (w *Watch) look() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for i := range w.sources {
 		s := &w.sources[i]
 		problem := ""

@@ -17,13 +17,12 @@ import (
 // twice: a terminal and a parent both tell a process group.
 const again = time.Second
 
-// End is done at the first interrupt or SIGTERM, or signal of the further kinds.
-// One that comes a second later or more means now: the process ends at once,
-// as if it did not listen.
-func End(further ...os.Signal) context.Context {
+// End is done at the first interrupt or SIGTERM. One that comes a second later
+// or more means now: the process ends at once, as if it did not listen.
+func End() context.Context {
 	ctx, end := context.WithCancel(context.Background())
 	told := make(chan os.Signal, 1)
-	signal.Notify(told, append(further, os.Interrupt, syscall.SIGTERM)...)
+	signal.Notify(told, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-told
 		end()

@@ -21,7 +21,7 @@ func (d *drill) accounts(ctx context.Context) error {
 	secrets := filepath.Join(d.temp, "secrets")
 	err = os.Mkdir(secrets, 0o700)
 	for _, name := range []string{"clevertap_passcode", "courier_api_key", "console_password"} {
-		err = errors.Join(err, os.WriteFile(filepath.Join(secrets, name), []byte("made-up\n"), 0o444)) //nolint:gosec // user 65532 reads it
+		err = errors.Join(err, os.WriteFile(filepath.Join(secrets, name), []byte("made-up\n"), 0o444)) // user 65532 reads it
 	}
 	if err != nil {
 		return err

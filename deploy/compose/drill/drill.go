@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -40,7 +41,7 @@ func newDrill(ctx context.Context, s settings, env []string, out io.Writer) (*dr
 	if d.compose, err = findCompose(ctx, d.shell, s.compose); err != nil {
 		return nil, err
 	}
-	version, err := d.shell.run(ctx, d.compose[0], append(d.compose[1:], "version", "--short")...)
+	version, err := d.shell.run(ctx, d.compose[0], append(slices.Clip(d.compose[1:]), "version", "--short")...)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +70,7 @@ func findCompose(ctx context.Context, s shell, given string) ([]string, error) {
 		tools = [][]string{strings.Fields(given)}
 	}
 	for _, tool := range tools {
-		if _, err := s.run(ctx, tool[0], append(tool[1:len(tool):len(tool)], "version")...); err == nil {
+		if _, err := s.run(ctx, tool[0], append(slices.Clip(tool[1:]), "version")...); err == nil {
 			return tool, nil
 		}
 	}

@@ -127,9 +127,9 @@ func (i *images) remove(ctx context.Context) error {
 // stages are the images without a name that were not there before and were built
 // on the base.
 func (i *images) stages(ctx context.Context) ([]string, error) {
-	base, err := i.shell.docker(ctx, "image", "inspect", "--format", "{{.Id}}", i.base)
-	if err != nil {
-		return nil, nil // no base, nothing was built
+	base, err := i.shell.list(ctx, "images", "-q", "--no-trunc", i.base)
+	if err != nil || len(base) == 0 { // nothing was built
+		return nil, err
 	}
 	nameless, err := i.shell.list(ctx, "images", "-q", "--no-trunc", "--filter", "dangling=true")
 	if err != nil {
@@ -141,7 +141,7 @@ func (i *images) stages(ctx context.Context) ([]string, error) {
 			continue
 		}
 		history, err := i.shell.list(ctx, "history", "-q", "--no-trunc", image)
-		if err == nil && slices.Contains(history, base) {
+		if err == nil && slices.Contains(history, base[0]) {
 			ours = append(ours, image)
 		}
 	}

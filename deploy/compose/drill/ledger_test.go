@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -94,9 +95,7 @@ func TestAudit(t *testing.T) {
 			t.Parallel()
 			l := newLedger()
 			l.enter(7, []byte(c.body))
-			for provider, records := range c.accepted {
-				l.accepted[provider] = records
-			}
+			maps.Copy(l.accepted, c.accepted)
 			for provider, codes := range c.letters {
 				l.letters[provider][7] = codes
 			}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,7 +18,7 @@ type shell struct {
 
 // with adds variables.
 func (s shell) with(variables ...string) shell {
-	s.env = append(s.env[:len(s.env):len(s.env)], variables...)
+	s.env = slices.Concat(s.env, variables)
 	return s
 }
 

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -35,7 +34,7 @@ func (d *drill) single(ctx context.Context) error {
 	if _, err := s.do(ctx, "build"); err != nil {
 		return err
 	}
-	d.say("`build` took %.0f s with the stages in the cache", time.Since(began).Seconds())
+	d.say("`build` of the compose file took %.0f s", time.Since(began).Seconds())
 	began = time.Now()
 	if _, err := s.do(ctx, "up", "-d"); err != nil {
 		return err
@@ -108,30 +107,6 @@ func (s *stack) consoleShows(ctx context.Context) (bool, error) {
 	}
 	letters := regexp.MustCompile(`[1-9]\d* letters? in `).MatchString(page) && strings.Contains(page, "Cure")
 	return letters && regexp.MustCompile(`delivered <b>[1-9]`).MatchString(page), nil
-}
-
-// observed starts Prometheus and waits until it scrapes each worker.
-func (d *drill) observed(ctx context.Context, s *stack) error {
-	if _, err := s.do(ctx, "--profile", "observe", "up", "-d", "--no-deps", "prometheus"); err != nil {
-		return err
-	}
-	query := fmt.Sprintf("http://127.0.0.1:%d/api/v1/query?query=%s", s.ports["PROMETHEUS_PORT"], url.QueryEscape(`count(up{job="tokenrelay"} == 1 and on(instance) tokenrelay_build_info)`))
-	return until(ctx, time.Minute, "Prometheus scrapes every worker", func() (bool, error) {
-		body, err := get(ctx, query)
-		if err != nil {
-			return false, err
-		}
-		defer body.Close()
-		var answer struct {
-			Data struct {
-				Result []struct{ Value [2]any }
-			}
-		}
-		if err := json.NewDecoder(body).Decode(&answer); err != nil {
-			return false, err
-		}
-		return len(answer.Data.Result) == 1 && answer.Data.Result[0].Value[1] == strconv.Itoa(fleet), nil
-	})
 }
 
 // holder is the container of the worker that has the first permit: most is lost

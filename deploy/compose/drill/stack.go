@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ func (d *drill) newStack(ctx context.Context, envFile []string, variables ...str
 		return nil, err
 	}
 	s := &stack{ports: map[string]int{}}
-	s.compose = append(d.compose[:len(d.compose):len(d.compose)], "-p", project, "-f", "docker-compose.yml", "--env-file", path)
+	s.compose = slices.Concat(d.compose, []string{"-p", project, "-f", "docker-compose.yml", "--env-file", path})
 	for _, name := range []string{"NATS_PORT", "NATS_2_PORT", "NATS_3_PORT", "CONSOLE_PORT", "SANDBOX_PORT", "PROMETHEUS_PORT"} {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
@@ -46,7 +47,7 @@ func (d *drill) newStack(ctx context.Context, envFile []string, variables ...str
 
 // do runs Compose.
 func (s *stack) do(ctx context.Context, args ...string) (string, error) {
-	return s.shell.run(ctx, s.compose[0], append(s.compose[1:len(s.compose):len(s.compose)], args...)...)
+	return s.shell.run(ctx, s.compose[0], slices.Concat(s.compose[1:], args)...)
 }
 
 // containers of a service that run, by id.

@@ -87,7 +87,7 @@ func (i *images) makeNATS(ctx context.Context, name string) error {
 	}
 	// As the real one's: flags alone are for the server.
 	entry := "#!/bin/sh\n[ \"${1#-}\" = \"$1\" ] || set -- nats-server \"$@\"\nexec \"$@\"\n"
-	if err := os.WriteFile(filepath.Join(root, "usr/local/bin/docker-entrypoint.sh"), []byte(entry), 0o755); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(root, "usr/local/bin/docker-entrypoint.sh"), []byte(entry), 0o755); err != nil {
 		return err
 	}
 	return i.load(ctx, root, name, "ENV PATH=/usr/local/bin:/bin", `ENTRYPOINT ["docker-entrypoint.sh"]`, `CMD ["nats-server"]`)
@@ -120,7 +120,7 @@ func (i *images) makePrometheus(ctx context.Context, name string) error {
 		return err
 	}
 	files := map[string]string{program: "bin/prometheus"}
-	for _, word := range strings.Fields(libraries) {
+	for word := range strings.FieldsSeq(libraries) {
 		if filepath.IsAbs(word) {
 			files[word] = word
 		}

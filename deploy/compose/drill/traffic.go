@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -83,5 +84,5 @@ func (t *traffic) publish(ctx context.Context, n int) {
 func (t *traffic) tokens() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.confirmed[:len(t.confirmed):len(t.confirmed)]
+	return slices.Clip(t.confirmed)
 }
